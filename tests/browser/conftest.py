@@ -23,6 +23,9 @@ from tests import watched
 from tests.browser import chromium
 from tests.reports import fleet
 
+#: of what a page is asked to do: one of 500 hosts is long in drawing beside the lab's lanes
+PAGE_LIMIT_MS = 240_000
+
 
 @dataclass
 class Opened:
@@ -69,6 +72,7 @@ def open_url(browser: Browser) -> Iterator[Open]:
 
     def opened(url: str, width: int = 1280, clock: bool = False, **options: Any) -> Opened:
         context = browser.new_context(viewport={"width": width, "height": 800}, **options)
+        context.set_default_timeout(PAGE_LIMIT_MS)
         contexts.append(context)
         seen = Opened(context.new_page(), url)
         seen.page.on("console", lambda message: seen.said.append(message.text))

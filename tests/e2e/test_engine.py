@@ -51,7 +51,7 @@ def test_19_a_stopped_and_disabled_engine_is_started_and_enabled_and_nothing_els
     assert running == f"{before} true"
 
 
-@pytest.mark.parametrize("host", REMOVE)
+@pytest.mark.parametrize("host", ["c7", pytest.param("u1604", marks=pytest.mark.long)])
 def test_a_removed_engine_is_installed_from_the_store_and_finds_its_images(
     provisioned: Done, host: str
 ) -> None:

@@ -51,6 +51,7 @@ def undriven(provisioned: Done) -> Iterator[None]:
     assert pyinfra("-y", "--limit", HOST).status == 0
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     ("lie", "code"),
     [("card-rev-ff", "CARD_DROPPED"), ("card-off-bus", "CARDS_MISSING")],
@@ -60,6 +61,7 @@ def test_a_lost_card_is_refused_with_its_remedy(provisioned: Done, lie: str, cod
     assert "0000:39:00.0" in refused(code)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     ("lie", "code"),
     [("no-headers", "HEADERS_MISSING"), ("secure-boot", "SECURE_BOOT")],

@@ -100,11 +100,19 @@ def test_a_second_run_changes_nothing_by_one_connection_and_one_command() -> Non
 @pytest.mark.parametrize(
     "strike",
     [
-        "docker exec light-serving sh -c 'kill -9 $(cut -f3 /run/mlufleet-serve/0)'",
-        "docker restart light-serving",
-        "docker kill light-serving; docker start light-serving",
+        # these two are struck in tests/e2e/test_supervised_container.py as well
+        pytest.param(
+            "docker exec light-serving sh -c 'kill -9 $(cut -f3 /run/mlufleet-serve/0)'",
+            id="the server is killed",
+            marks=pytest.mark.long,
+        ),
+        pytest.param(
+            "docker restart light-serving", id="the container is restarted", marks=pytest.mark.long
+        ),
+        pytest.param(
+            "docker kill light-serving; docker start light-serving", id="the container is killed"
+        ),
     ],
-    ids=["the server is killed", "the container is restarted", "the container is killed"],
 )
 def test_it_is_ready_again_without_a_run(strike: str) -> None:
     before = read_state()

@@ -15,7 +15,7 @@ from tests.lab import traffic
 from tests.runs import Done, begin, report_in
 
 #: of the archive's padding, and MiB/s of the connection: some seconds
-PADDING, RATE = 160 << 20, 40
+PADDING, RATE = 64 << 20, 16
 #: bytes that may be between the two ends when a connection is cut
 UNDERWAY = 24 << 20
 #: more bytes than the smoke test's own files have, which a host may lack

@@ -30,7 +30,7 @@ exec /bin/date -d "{years} years" "$@"
         lab.run(host, f"rm {DATE}")
 
 
-@pytest.mark.parametrize("years", [1, -1])
+@pytest.mark.parametrize("years", [1, pytest.param(-1, marks=pytest.mark.long)])
 def test_25_a_clock_that_is_a_year_off_is_refused_before_anything_is_written(
     provisioned: Done, years: int
 ) -> None:
@@ -43,7 +43,7 @@ def test_25_a_clock_that_is_a_year_off_is_refused_before_anything_is_written(
     assert ends_right(HOST).changed(HOST) == ["smoke"]
 
 
-@pytest.mark.parametrize("years", [1, -1])
+@pytest.mark.parametrize("years", [-1, pytest.param(1, marks=pytest.mark.long)])
 def test_25_a_clock_that_is_set_in_the_middle_of_a_run_makes_no_duration_wrong(
     provisioned: Done, years: int
 ) -> None:

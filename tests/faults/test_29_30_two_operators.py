@@ -85,7 +85,7 @@ def test_4_30_a_killed_run_is_followed_and_its_step_is_not_started_twice(
     assert "u1604: last seen at " in told.output and seen["lock"]["run"] == killed
 
 
-@pytest.mark.parametrize("years", [1, -1])
+@pytest.mark.parametrize("years", [-1, pytest.param(1, marks=pytest.mark.long)])
 def test_30_a_live_holder_is_not_robbed_by_a_clock_that_jumps(
     provisioned: Done, years: int
 ) -> None:

@@ -27,7 +27,9 @@ def moved(host: str, what: str, to: str) -> Iterator[None]:
         lab.run(host, f"mv {to} {what}")
 
 
-@pytest.mark.parametrize("shell", ["/usr/bin/fish", "/bin/tcsh", "/bin/rbash"])
+@pytest.mark.parametrize(
+    "shell", ["/bin/tcsh", "/bin/rbash", pytest.param("/usr/bin/fish", marks=pytest.mark.long)]
+)
 def test_a_login_shell_of_any_kind_runs_what_it_is_given(provisioned: Done, shell: str) -> None:
     user, before = lab.run(HOST, "getent passwd operator | cut -d: -f1,7").split(":")
     lab.run(HOST, f"usermod -s {shell} {user}")

@@ -69,7 +69,9 @@ def test_no_lie_of_a_host_is_believed(provisioned: Done) -> None:
     assert "Import" in lab.run(HOST, f"cat {edited}/train.py")
 
 
-@pytest.mark.parametrize("flag", ["assume-unchanged", "skip-worktree"])
+@pytest.mark.parametrize(
+    "flag", ["assume-unchanged", pytest.param("skip-worktree", marks=pytest.mark.long)]
+)
 def test_an_edit_that_git_was_told_to_hide_is_found(provisioned: Done, flag: str) -> None:
     git = f"cd {WORK}/transformers && git -c safe.directory='*'"
     lab.run(HOST, f"{git} update-index --{flag} setup.py && echo '# mine' >> setup.py")
@@ -80,8 +82,12 @@ def test_an_edit_that_git_was_told_to_hide_is_found(provisioned: Done, flag: str
 
 @pytest.mark.parametrize(
     "says",
-    ["echo '登鹳雀楼->'", "echo '登鹳雀楼->杜甫'", "echo '王之涣'", "true"],
-    ids=["an echo", "a wrong answer", "the answer to nothing", "nothing at all"],
+    [
+        pytest.param("echo '登鹳雀楼->'", id="an echo"),
+        pytest.param("echo '登鹳雀楼->杜甫'", id="a wrong answer", marks=pytest.mark.long),
+        pytest.param("echo '王之涣'", id="the answer to nothing", marks=pytest.mark.long),
+        pytest.param("true", id="nothing at all"),
+    ],
 )
 def test_a_model_that_only_seems_to_answer_is_not_believed(provisioned: Done, says: str) -> None:
     """The interpreter exits 0 and prints something, where the model should have spoken."""

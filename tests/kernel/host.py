@@ -55,6 +55,17 @@ def status() -> str:
     return machine.run(asked, check=False)
 
 
+def check_driver() -> None:
+    """Check that the first driver is installed, built for this kernel, and runs both cards."""
+    assert loaded() == "5.10.10" and status() == "install ok installed 5.10.10"
+    assert machine.run(f"modinfo -F vermagic {module()}").split()[0] == machine.run("uname -r")
+    nodes = machine.run("stat -c '%a %n' /dev/cambricon_* | sort").splitlines()
+    assert nodes == [
+        f"666 /dev/cambricon_{name}" for name in ("ctl", "dev0", "dev1", "ipcm0", "ipcm1")
+    ]
+    assert machine.run("dmesg | grep -c 'MLU370-X8 boot ok'") == "2"
+
+
 def said(failure: dict[str, object]) -> str:
     """All that a failure tells."""
     return "\n".join([str(failure["sentence"]), *map(str, failure["tail"])])  # type: ignore[call-overload]

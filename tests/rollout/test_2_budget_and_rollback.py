@@ -41,7 +41,11 @@ def lying(lie: str, *hosts: str) -> Iterator[None]:
 
 
 @pytest.mark.parametrize(
-    ("lie", "stage"), [("module-does-not-load", "driver"), ("image-load-lies", "image")]
+    ("lie", "stage"),
+    [
+        ("module-does-not-load", "driver"),
+        pytest.param("image-load-lies", "image", marks=pytest.mark.long),
+    ],
 )
 def test_37_a_canary_that_fails_at_a_stage_is_the_only_host_touched(
     settled: Settled, lie: str, stage: str

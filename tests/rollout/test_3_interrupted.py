@@ -73,10 +73,13 @@ def test_ctrl_c_twice_stops_at_once_and_gives_hosts_back(settled: Settled) -> No
     assert resumed.status == 0 and answers() == {settled.next.answer}
 
 
-def test_a_rollout_killed_twenty_times_is_reported_and_resumed_each_time(settled: Settled) -> None:
+@pytest.mark.parametrize("times", [5, pytest.param(20, marks=pytest.mark.long)])
+def test_a_rollout_killed_again_and_again_is_reported_and_resumed_each_time(
+    settled: Settled, times: int
+) -> None:
     dice, strikes, here, there = random.Random(20), 0, settled.now, settled.next
     arguments = words("rollout", there.release, "--window", "2")
-    while strikes < 20:
+    while strikes < times:
         before = newest().name
         run = start(*arguments)
         until(lambda before=before: newest().name > before)

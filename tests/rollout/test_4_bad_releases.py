@@ -75,7 +75,17 @@ def bad(request: pytest.FixtureRequest, settled: Settled) -> Iterator[str]:
         made.unlink()
 
 
-@pytest.mark.parametrize("bad", BAD, indirect=True)
+@pytest.mark.parametrize(
+    "bad",
+    [
+        *("weights", "container", "packages"),
+        *(
+            pytest.param(stage, marks=pytest.mark.long)
+            for stage in ("sources", "migration", "patch")
+        ),
+    ],
+    indirect=True,
+)
 def test_37_a_release_that_a_stage_cannot_do_ends_on_its_canary(settled: Settled, bad: str) -> None:
     before = audits(*OTHERS)
     done = rollout(f"release={RELEASES}/light-bad-{bad}.yml", "--max-fail", "50%")
