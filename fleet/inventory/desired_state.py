@@ -11,6 +11,7 @@ import os
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
+from fleet.environment import EXPECTED_DIGEST_VARIABLE
 from fleet.errors import InvalidInput
 from fleet.inventory.host_fields import HostData
 from fleet.language import _
@@ -23,8 +24,6 @@ if TYPE_CHECKING:
 
 #: fields that are of the fleet and not of the host
 FLEET_FIELDS = ("groups", "data", "remediate", "include_quarantined")
-#: environment variable with the digest of what a run may do
-EXPECTED_VARIABLE = "MLUFLEET_EXPECT_DIGEST"
 
 
 def compute_host_digest(name: str, data: Mapping[str, Any] | Any, target: HostTarget) -> str:
@@ -99,5 +98,5 @@ def check_selection(hosts: Iterable[Host]) -> None:
     Raises:
         InvalidInput: They are to be something else.
     """
-    if expected := os.environ.get(EXPECTED_VARIABLE, ""):
+    if expected := os.environ.get(EXPECTED_DIGEST_VARIABLE, ""):
         check_digest(compute_digests(hosts), expected)

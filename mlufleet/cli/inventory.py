@@ -48,6 +48,9 @@ def show(inventory: str, form: str) -> None:
       mlufleet inventory show inventories/fleet.py
       mlufleet inventory show inventories/fleet.py --json
     """
+    from mlufleet.run import startup
+
+    startup.import_inventories()
     from fleet.inventory import pyinfra_loader, tree
 
     description = tree.describe_inventory(pyinfra_loader.load_inventory(inventory))
@@ -72,6 +75,9 @@ def check(inventory: str, full: bool) -> None:
       mlufleet inventory check inventories/fleet.py
       mlufleet inventory check inventories/fleet.py --full
     """
+    from mlufleet.run import startup
+
+    startup.import_inventories()
     from mlufleet.report import host_ranges
     from mlufleet.run import launcher
 
@@ -113,6 +119,9 @@ def digest(
     Example:
       mlufleet inventory digest inventories/fleet.py --limit rack1
     """
+    from mlufleet.run import startup
+
+    startup.import_inventories()
     from fleet.inventory.desired_state import combine_digests
     from mlufleet.run import launcher
 

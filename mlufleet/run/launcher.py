@@ -14,6 +14,7 @@ from typing import IO, TYPE_CHECKING
 
 import click
 
+from fleet.environment import EXPECTED_DIGEST_VARIABLE, RUN_ID_VARIABLE
 from fleet.errors import ExitStatus
 from fleet.language import _
 from mlufleet.run import interrupts, local_permissions, pyinfra_options
@@ -162,12 +163,10 @@ def _run_deploy_process(
     run_id: str, arguments: list[str], output: IO[bytes] | None, expected: str
 ) -> int:
     """Run deploy.py in another process, forward signals to it, and return its exit status."""
-    from fleet.inventory.desired_state import EXPECTED_VARIABLE
-
     descriptor = output.fileno() if output else 1
     process = subprocess.Popen(
         [sys.executable, "-m", "mlufleet.run.deploy_process", str(descriptor), *arguments],
-        env={**os.environ, "MLUFLEET_RUN": run_id, EXPECTED_VARIABLE: expected},
+        env={**os.environ, RUN_ID_VARIABLE: run_id, EXPECTED_DIGEST_VARIABLE: expected},
         stdin=subprocess.DEVNULL,
         pass_fds=(descriptor,) if output else (),
     )

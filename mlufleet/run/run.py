@@ -14,6 +14,7 @@ from pyinfra import logger
 from pyinfra.api import Host
 from pyinfra.api.state import State
 
+from fleet.environment import RUN_ID_VARIABLE, WHY_VARIABLE
 from fleet.errors import DEFERRED_CODES, Failure
 from fleet.inventory.pyinfra_errors import as_pyinfra_error
 from fleet.language import N_, _
@@ -47,10 +48,6 @@ from operations.host.probe import ProbeCache
 from operations.stage import HostOptions, HostSpec
 from operations.stages import Drift, HostPlan
 
-#: set by `mlufleet deploy`, which reads the report afterwards
-RUN_ID_VARIABLE = "MLUFLEET_RUN"
-#: set by the watch: what locks say of the run; without it, that is the command
-WHY_VARIABLE = "MLUFLEET_WHY"
 SLOW_LOGIN_NOTE = N_(
     "the login took {seconds} s: its sshd looks up names (UseDNS) and no name "
     "server answers; the host itself is not slow; remedy: `UseDNS no` in "

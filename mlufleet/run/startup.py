@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import importlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from importlib import metadata
@@ -29,3 +30,10 @@ def cheap_imports() -> Iterator[None]:
         gc.freeze()
         if was_enabled:
             gc.enable()
+
+
+def import_inventories() -> None:
+    """Import cheaply what a command reads an inventory with, as the first thing that it does."""
+    with cheap_imports():
+        importlib.import_module("pyinfra_cli.inventory")
+        importlib.import_module("fleet.inventory.pyinfra_loader")

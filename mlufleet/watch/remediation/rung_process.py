@@ -11,8 +11,8 @@ from collections.abc import Mapping, Sequence
 from contextlib import ExitStack, suppress
 from types import MappingProxyType
 
-#: what tells a run why it was started; mlufleet/run/run.py has the same name
-WHY_VARIABLE = "MLUFLEET_WHY"
+from fleet.environment import WHY_VARIABLE
+
 #: seconds after which a run is asked to stop; its steps have limits of their own
 RUN_LIMIT_S = 6 * 3600.0
 #: seconds after which it is asked once more, which stops it at once, and then killed

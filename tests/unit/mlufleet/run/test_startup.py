@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import gc
+import subprocess
+import sys
 from importlib import metadata
+from pathlib import Path
 
 import pytest
 
@@ -37,3 +40,23 @@ def test_packages_are_read_once(monkeypatch: pytest.MonkeyPatch) -> None:
             metadata.entry_points(group="gevent.plugins.monkey.will_patch_all")
     assert reads == 1
     gc.unfreeze()
+
+
+#: starts a run whose process is replaced by a list of what has been imported until then
+WAITING = """
+import subprocess, sys
+from mlufleet.run import launcher
+
+def started(*words, **options):
+    sys.exit("imported: " + " ".join(sorted({"pydantic", "pyinfra", "rich"} & set(sys.modules))))
+
+subprocess.Popen = started
+launcher.run_deploy("fleet.yml", ())
+"""
+
+
+def test_a_process_that_waits_for_a_run_imports_nothing_of_it(tmp_path: Path) -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", WAITING], capture_output=True, text=True, cwd=tmp_path
+    )
+    assert done.stderr.strip() == "imported:"
