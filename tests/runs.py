@@ -29,6 +29,8 @@ LOADED = "sed -n 's/^Driver Version: v//p' /proc/driver/cambricon/mlus/*/informa
 HOSTS = {"u1604": 1, "u1804": 4, "c7": 2}  # name -> cards
 WORK = "/data/github/dev-env-ubuntu/pytorch1.9/baichuan"
 CONTAINER = "container-pytorch-v1.13.0-torch1.9-ubuntu18.04-py37-mlufleet"
+#: the model's own process on a host, not the shells that wait for it
+MODEL_PROCESS = "'^python .*inference[.]py'"
 #: no run on the lab may take longer, seconds
 LIMIT = 1500
 

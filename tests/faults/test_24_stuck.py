@@ -12,8 +12,8 @@ from tests.lab import hosts as lab
 from tests.runs import LAB, Done, ends_right, mlufleet, refused
 
 STUCK = r"grep -lE '^(SigPnd|ShdPnd):.*[13579bdf]..$' /proc/[0-9]*/status"
-#: seconds: of the step, of its SIGKILL, and of everything else of a run
-STEP, GRACE, REST = 60, 20, 60
+#: seconds: of the step, of its SIGKILL, and of everything else of a run on a busy machine
+STEP, GRACE, REST = 60, 20, 240
 
 
 @pytest.mark.skipif(

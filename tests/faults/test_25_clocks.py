@@ -8,11 +8,20 @@ from contextlib import contextmanager
 import pytest
 
 from tests.lab import hosts as lab
-from tests.runs import LAB, Done, begin, ends_right, mlufleet, refused, report_in, wait_on
+from tests.runs import (
+    LAB,
+    MODEL_PROCESS,
+    Done,
+    begin,
+    ends_right,
+    mlufleet,
+    refused,
+    report_in,
+    wait_on,
+)
 
 HOST = "u1604"
 DATE = "/usr/local/bin/date"  # the hosts of the lab share a kernel, and its clock
-STEP = "'^python .*inference[.]py'"  # the model's own process: whoever waits for it goes on
 YEAR = 365 * 24 * 3600
 
 
@@ -48,14 +57,14 @@ def test_25_a_clock_that_is_set_in_the_middle_of_a_run_makes_no_duration_wrong(
     provisioned: Done, years: int
 ) -> None:
     run = begin("--limit", HOST, "--data", "smoke=always")
-    wait_on(HOST, f"pkill -STOP -f {STEP}")
+    wait_on(HOST, f"pkill -STOP -f {MODEL_PROCESS}")
     try:
         with off(HOST, years):
             held = mlufleet("lock-status", LAB, "--limit", HOST)
-            lab.run(HOST, f"pkill -CONT -f {STEP}")
+            lab.run(HOST, f"pkill -CONT -f {MODEL_PROCESS}")
             said, _ = run.communicate(timeout=300)
     finally:
-        lab.run(HOST, f"pkill -CONT -f {STEP}", check=False)
+        lab.run(HOST, f"pkill -CONT -f {MODEL_PROCESS}", check=False)
     assert run.returncode == 0, said
     assert "held by" in held.output and "heartbeat -" not in held.output
     report = report_in(said)

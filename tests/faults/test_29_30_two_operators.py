@@ -14,6 +14,7 @@ from tests.lab import hosts as lab
 from tests.runs import (
     CONTAINER,
     LAB,
+    MODEL_PROCESS,
     Done,
     begin,
     ends_right,
@@ -24,7 +25,6 @@ from tests.runs import (
 )
 
 LOCK = "/var/lib/mlufleet/lock"
-STEP = "'^python .*inference'"  # the model's own process, not the shells that wait for it
 ASK = ("--data", "smoke=always")
 RUNNING = "systemctl list-units --no-legend 'mlufleet-*' | grep -c running"
 
@@ -35,11 +35,11 @@ def at_work(host: str) -> Iterator[subprocess.Popen[str]]:
     run = begin("--limit", host, *ASK)
     wait_for_step(host, "asking")
     # it alone, once it is there: a paused container would hold up whoever looks at it
-    wait_on(host, f"pkill -STOP -f {STEP}")
+    wait_on(host, f"pkill -STOP -f {MODEL_PROCESS}")
     try:
         yield run
     finally:
-        lab.run(host, f"pkill -CONT -f {STEP}")
+        lab.run(host, f"pkill -CONT -f {MODEL_PROCESS}")
     assert run.wait(timeout=300) == 0
 
 
