@@ -71,7 +71,7 @@ FORMER_PARAMETERS = {
 }
 UNCHANGED = {
     "deploy": {"inventory", "--expect-digest", "--include-quarantined", "--wide", "options"},
-    "doctor": {"inventory", "--json", "options"},
+    "doctor": {"inventory", "--json", "--wide", "options"},
     "explain": {"code", "--markdown"},
     "bundle": {"releases", "--store", "--inventory", "--sign", "-o", "--output"},
     "unbundle": {"file", "folder", "--signers", "--unsigned"},
