@@ -1,7 +1,7 @@
 """Hosts in a workbook of Excel or WPS (.xlsx), without a detour over CSV: one host per row.
 
-openpyxl reads it, and calculates nothing: what a formula comes to is what the program that saved
-the file has left there.
+openpyxl reads it, whole and not row by row, because only then it tells which cells are merged. It
+calculates nothing: what a formula comes to is what the program that saved the file has left there.
 """
 
 from __future__ import annotations
@@ -12,8 +12,7 @@ import re
 import warnings
 import zipfile
 import zlib
-from collections.abc import Iterator
-from functools import cache
+from collections.abc import Iterable, Iterator
 from io import BytesIO
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -31,7 +30,8 @@ from fleet.language import _
 from fleet.text import sanitize, word_lists
 
 if TYPE_CHECKING:
-    from fleet.inventory.sheet_cells import SheetCells
+    from openpyxl.workbook import Workbook
+    from openpyxl.worksheet.worksheet import Worksheet
 
 #: pyinfra's logger, whose lines both commands print
 log = logging.getLogger("pyinfra")
@@ -43,6 +43,7 @@ MAX_TITLE_ROWS = 20
 #: first bytes of a compound file: an .xls, or any encrypted document
 COMPOUND_FILE = bytes.fromhex("d0cf11e0a1b11ae1")
 ENCRYPTED_STREAM = "EncryptedPackage".encode("utf-16-le")
+FORMULA_ELEMENT = re.compile(rb"<(\w+:)?f[ />]")
 #: what openpyxl raises for files that are not what they seem
 DAMAGE = (
     ArithmeticError,
@@ -78,8 +79,11 @@ def read_hosts(path: Path, size_factor: int = 1) -> tuple[dict[str, Any], yaml.N
     """
     limit = loading.MAX_BYTES * size_factor
     content = loading.read_bytes(path, limit)
-    _check_archive(path, content, limit * UNPACKED_FACTOR)
-    sheets = _read_sheets(path, content)
+    has_formulas = _check_archive(path, content, limit * UNPACKED_FACTOR)
+    workbook = _open_workbook(path, content)
+    sheets = [
+        _Sheet(path, sheet) for sheet in workbook.worksheets if sheet.sheet_state == "visible"
+    ]
     with_header = [sheet for sheet in sheets if sheet.header_row]
     if not with_header:
         names = word_lists.join_words(sheet.title for sheet in sheets)
@@ -99,11 +103,15 @@ def read_hosts(path: Path, size_factor: int = 1) -> tuple[dict[str, Any], yaml.N
             others=others,
         )
         log.warning(message)
-    return with_header[0].read_document()
+    chosen = with_header[0]
+    if has_formulas:
+        formulas = _open_workbook(path, content, as_formulas=True)
+        chosen.check_formulas(formulas[chosen.name])
+    return chosen.read_document()
 
 
-def _check_archive(path: Path, content: bytes, max_bytes: int) -> None:
-    """Check that a file is a workbook of bearable size.
+def _check_archive(path: Path, content: bytes, max_bytes: int) -> bool:
+    """Check that a file is a workbook of bearable size, and tell whether it has formulas.
 
     Raises:
         InvalidInput: It is not.
@@ -116,7 +124,13 @@ def _check_archive(path: Path, content: bytes, max_bytes: int) -> None:
         raise InvalidInput(_("{path}: {problem}", path=path, problem=problem))
     try:
         with zipfile.ZipFile(BytesIO(content)) as archive:
-            size = sum(member.file_size for member in archive.infolist())
+            members = archive.infolist()
+            size = sum(member.file_size for member in members)
+            has_formulas = size <= max_bytes and any(
+                FORMULA_ELEMENT.search(archive.read(member))
+                for member in members
+                if member.filename.startswith("xl/worksheets/")
+            )
     except DAMAGE as error:
         raise _build_damage_error(path, error) from error
     if size > max_bytes:
@@ -127,6 +141,7 @@ def _check_archive(path: Path, content: bytes, max_bytes: int) -> None:
                 limit=max_bytes >> 20,
             )
         )
+    return has_formulas
 
 
 def _build_damage_error(path: Path, error: Exception) -> InvalidInput:
@@ -140,22 +155,13 @@ def _build_damage_error(path: Path, error: Exception) -> InvalidInput:
     )
 
 
-def _read_sheets(path: Path, content: bytes) -> list[_Sheet]:
-    """Read the visible sheets.
-
-    Raises:
-        InvalidInput: A part of the workbook is damaged.
-    """
+def _open_workbook(path: Path, content: bytes, *, as_formulas: bool = False) -> Workbook:
     from openpyxl import load_workbook  # imported only for a workbook, because it is slow
-
-    from fleet.inventory.sheet_cells import read_cells
 
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # about styles and extensions that it leaves out
-            book = load_workbook(BytesIO(content), read_only=True, data_only=True, keep_links=False)
-            visible = [sheet for sheet in book.worksheets if sheet.sheet_state == "visible"]
-            return [_Sheet(path, sheet.title, read_cells(sheet)) for sheet in visible]
+            return load_workbook(BytesIO(content), data_only=not as_formulas, keep_links=False)
     except DAMAGE as error:
         raise _build_damage_error(path, error) from error
 
@@ -163,10 +169,13 @@ def _read_sheets(path: Path, content: bytes) -> list[_Sheet]:
 class _Sheet:
     """One sheet of a workbook: the values of its cells by row and column, from 1."""
 
-    def __init__(self, path: Path, name: str, cells: SheetCells) -> None:
-        self.path, self.name, self._cells = path, name, cells
-        self.title = _quote_title(name)
-        self._rows = cells.rows
+    def __init__(self, path: Path, sheet: Worksheet) -> None:
+        self.path, self.name, self._sheet = path, sheet.title, sheet
+        self.title = _quote_title(sheet.title)
+        self._rows: dict[int, dict[int, Any]] = {}
+        for cell in _list_cells(sheet):
+            if cell.value is not None and str(cell.value).strip():
+                self._rows.setdefault(cell.row, {})[cell.column] = cell.value
         self.header_row = self._find_header()
 
     def _find_header(self) -> int:
@@ -177,13 +186,33 @@ class _Sheet:
                     return row
         return 0
 
+    def check_formulas(self, formulas: Worksheet) -> None:
+        """Check that every formula has a value.
+
+        Args:
+            formulas: The same sheet with formulas in place of values.
+
+        Raises:
+            InvalidInput: One has none.
+        """
+        for cell in _list_cells(formulas):
+            value = self._sheet.cell(cell.row, cell.column)
+            # an empty text is a value, but has its type only
+            if cell.data_type == "f" and value.value is None and value.data_type == "n":
+                raise self._build_error(
+                    (cell.row, cell.column),
+                    _(
+                        "a formula without a value: save the file in Excel or WPS, which "
+                        "calculate it, or put the value there"
+                    ),
+                )
+
     def read_document(self) -> tuple[dict[str, Any], yaml.Node]:
         """Return the hosts of the sheet as a document, and its node tree.
 
         Raises:
             InvalidInput: The sheet is invalid.
         """
-        self._check_formulas()
         self._fill_merged_cells()
         columns = sorted(self._rows[self.header_row])
         header = [self._make_cell((self.header_row, column)) for column in columns]
@@ -191,28 +220,13 @@ class _Sheet:
         rows = self._list_rows(dict(zip(columns, fields, strict=True)))
         return host_table.build_document(self.path, fields, rows, header[0].mark)
 
-    def _check_formulas(self) -> None:
-        """Check that every formula has a value.
-
-        Raises:
-            InvalidInput: One has none.
-        """
-        if self._cells.empty_formulas:
-            raise self._build_error(
-                self._cells.empty_formulas[0],
-                _(
-                    "a formula without a value: save the file in Excel or WPS, which "
-                    "calculate it, or put the value there"
-                ),
-            )
-
     def _fill_merged_cells(self) -> None:
         """Give the value of merged cells to each row of them.
 
         Raises:
             InvalidInput: Cells of several columns are merged.
         """
-        for merged in self._cells.merged:
+        for merged in self._sheet.merged_cells.ranges:
             first, column = merged.min_row, merged.min_col
             row = self._rows.get(first, {})
             if merged.max_row < self.header_row or column not in row or _is_comment_row(row):
@@ -250,11 +264,21 @@ class _Sheet:
         """
         row, column = position
         value = self._rows.get(row, {}).get(column)
-        if value is None:
-            text = problem = ""
-        else:
-            text = format_value(value).strip()
-            problem = _find_cell_problem(value, text, field)
+        text = "" if value is None else format_value(value).strip()
+        problem = ""
+        if isinstance(value, (datetime.date, datetime.time, datetime.timedelta)) and not (
+            field.startswith("data.")
+        ):
+            problem = _(
+                "{field}: Excel has made a date or time of it ({text}): format the cell as text, "
+                "and type the value again",
+                field=field,
+                text=text,
+            )
+        elif host_table.CONTROL_CHARACTER.search(text):
+            problem = _("{field}: a control character: type the value again", field=field)
+        elif "\n" in text and field and field not in LIST_FIELDS:
+            problem = _("{field}: a line break in the cell: remove it", field=field)
         if problem:
             raise self._build_error(position, problem)
         return Cell(text, CellMark(self._name_cell(position)))
@@ -266,32 +290,10 @@ class _Sheet:
         )
 
     def _name_cell(self, position: Position) -> str:
+        from openpyxl.utils import get_column_letter
+
         row, column = position
-        return f"{self.title}!{_name_column(column)}{row}"
-
-
-@cache
-def _name_column(column: int) -> str:
-    from openpyxl.utils import get_column_letter
-
-    return get_column_letter(column)
-
-
-def _find_cell_problem(value: Any, text: str, field: str) -> str:
-    """Explain why the value of a cell cannot be meant; "" if it may be."""
-    is_time = isinstance(value, (datetime.date, datetime.time, datetime.timedelta))
-    if is_time and not field.startswith("data."):
-        return _(
-            "{field}: Excel has made a date or time of it ({text}): format the cell as text, "
-            "and type the value again",
-            field=field,
-            text=text,
-        )
-    if host_table.CONTROL_CHARACTER.search(text):
-        return _("{field}: a control character: type the value again", field=field)
-    if "\n" in text and field and field not in LIST_FIELDS:
-        return _("{field}: a line break in the cell: remove it", field=field)
-    return ""
+        return f"{self.title}!{get_column_letter(column)}{row}"
 
 
 def format_value(value: Any) -> str:
@@ -314,6 +316,14 @@ def format_value(value: Any) -> str:
 
 def _is_comment_row(row: dict[int, Any]) -> bool:
     return host_table.is_comment(str(row[min(row)]))
+
+
+def _list_cells(sheet: Worksheet) -> Iterable[Any]:
+    """Return the cells that a sheet has.
+
+    Its public methods make all cells up to the last row and column, which may be the millionth.
+    """
+    return list(sheet._cells.values())
 
 
 def _quote_title(title: str) -> str:
