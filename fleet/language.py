@@ -200,6 +200,19 @@ def current_language() -> str:
     return _find_language(locale)
 
 
+def find_translated_file(path: Path) -> Path:
+    """Return the translation of a file for the language of this process.
+
+    Args:
+        path: The file in English; a translation has the language before its ending.
+
+    Returns:
+        `README.zh_CN.md` for `README.md`, or the file itself if it is not translated.
+    """
+    translated = path.with_suffix(f".{current_language()}{path.suffix}")
+    return translated if translated.exists() else path
+
+
 def _can_print_chinese() -> bool:
     encoding = getattr(sys.stdout, "encoding", None) or "utf-8"  # it may be closed or replaced
     try:

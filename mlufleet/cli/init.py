@@ -9,7 +9,7 @@ import click
 
 from fleet import paths
 from fleet.errors import InvalidInput
-from fleet.language import _
+from fleet.language import _, find_translated_file
 from mlufleet.cli.translated_command import TranslatedCommand
 
 TEMPLATES_FOLDER = paths.FILES_FOLDER / "templates" / "site"
@@ -50,7 +50,7 @@ def init_site(directory: Path) -> None:
     try:
         (directory / "files" / "releases").mkdir(parents=True, exist_ok=True)
         for name, source in SITE_FILES.items():
-            written = copy_new(source, directory / name)
+            written = copy_new(find_translated_file(source), directory / name)
             path = directory / name
             click.echo(path if written else _("{path}: kept as it is", path=path))
     except OSError as error:

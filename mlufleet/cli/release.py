@@ -10,7 +10,7 @@ import click
 
 from fleet import paths
 from fleet.errors import InvalidInput
-from fleet.language import _
+from fleet.language import _, find_translated_file
 from fleet.text import sanitize, suggestions, word_lists
 from mlufleet.cli.groups import CommandGroup
 from mlufleet.cli.options import STORE_OPTION, complete_release
@@ -68,7 +68,7 @@ def new(name: str) -> None:
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         with path.open("x", encoding="utf-8") as file:
-            text = SKELETON_FILE.read_text(encoding="utf-8")
+            text = find_translated_file(SKELETON_FILE).read_text(encoding="utf-8")
             file.write(text.replace("@NAME@", path.stem))
     except FileExistsError as error:
         raise InvalidInput(
