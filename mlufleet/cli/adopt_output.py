@@ -21,7 +21,8 @@ from fleet.text import sanitize
 from fleet.text.times import format_utc
 from fleet.text.word_lists import join_clauses, join_words
 from mlufleet.journal.events import FailureRecord, LockRecord
-from mlufleet.report import host_ranges, table
+from mlufleet.report import host_ranges
+from mlufleet.report.console import make_console, print_line
 from mlufleet.report.model import HostReport, Report
 from mlufleet.report.wrapping import wrap_cells
 from mlufleet.rollout.fleet_survey import FleetSurvey, HostSurvey
@@ -231,7 +232,7 @@ def print_hosts(hosts: dict[str, HostLook], report: Report) -> None:
         hosts: What is known of each host.
         report: The report of the run.
     """
-    console = table.make_console()
+    console = make_console()
     alike = host_ranges.group_hosts(
         (name, name if len(hosts) <= host_ranges.MAX_LISTED_HOSTS else _describe_likeness(look))
         for name, look in hosts.items()
@@ -312,14 +313,14 @@ def _print_finding(console: Console, finding: Finding) -> None:
     first = _pad(f"  {_(RELATION_WORDS[finding.relation])}", RELATION_WIDTH)
     for text in (*texts, *finding.differences):
         if text.startswith(("+", "-")):  # a line of a diff
-            table.print_line(console, " " * RELATION_WIDTH + text)
+            print_line(console, " " * RELATION_WIDTH + text)
         else:
             _print_wrapped(console, first, text, RELATION_COLORS[finding.relation], RELATION_WIDTH)
         first = ""
     if finding.action:
         _print_wrapped(console, "", _("would {action}", action=finding.action), "", RELATION_WIDTH)
     for command in finding.commands:  # in one line each, so that it can be copied
-        table.print_line(console, f"{' ' * RELATION_WIDTH}$ {command}")
+        print_line(console, f"{' ' * RELATION_WIDTH}$ {command}")
     if finding.blocker:
         _print_wrapped(
             console, "", _("refused: {reason}", reason=finding.blocker), "red", RELATION_WIDTH

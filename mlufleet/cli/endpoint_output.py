@@ -17,15 +17,15 @@ from fleet.text import sanitize
 from fleet.text.times import format_utc
 from mlufleet.cli import health
 from mlufleet.journal.events import EndpointRecord, QuarantineRecord
-from mlufleet.report import host_ranges, table
+from mlufleet.report import host_ranges
 from mlufleet.report.compact_table import (
     CompactColumn,
     CompactRow,
     print_compact,
     print_hint_of_columns,
 )
+from mlufleet.report.console import make_console, print_line, print_text
 from mlufleet.report.model import Report
-from mlufleet.report.table import print_line, print_text
 from mlufleet.report.wide_output import is_output_wide
 
 COLUMNS = (
@@ -306,7 +306,7 @@ def print_endpoints(found: list[FoundEndpoint], report: Report) -> None:
         found: The endpoints.
         report: The report of a dry run.
     """
-    console, is_wide = table.make_console(), is_output_wide()
+    console, is_wide = make_console(), is_output_wide()
     if not found:
         nothing = _("no release of these hosts is served")
         print_line(console, _("no endpoint was seen") if any(_unseen(report)) else nothing)

@@ -7,16 +7,16 @@ from typing import Any
 
 from fleet.errors import ExitStatus
 from fleet.language import N_, _, english
-from mlufleet.report import host_ranges, table
+from mlufleet.report import host_ranges
 from mlufleet.report.compact_table import (
     CompactColumn,
     CompactRow,
     print_compact,
     print_hint_of_columns,
 )
+from mlufleet.report.console import make_console, print_text
 from mlufleet.report.model import HostReport, Report
 from mlufleet.report.outcomes import NamedHosts, describe_cards, join_values, name_hosts
-from mlufleet.report.table import print_text
 from mlufleet.report.terminal import host_notes, print_failures
 from mlufleet.report.wide_output import is_output_wide
 
@@ -113,7 +113,7 @@ def print_health(report: Report) -> None:
     Args:
         report: The report of a dry run.
     """
-    console, is_wide = table.make_console(), is_output_wide()
+    console, is_wide = make_console(), is_output_wide()
     hosts = report.sorted_hosts()
     is_whole = print_compact(
         console,

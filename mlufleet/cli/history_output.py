@@ -12,7 +12,7 @@ from fleet.errors import FAILURE_TABLE
 from fleet.language import N_, _, n_
 from fleet.text.times import format_age, format_utc
 from fleet.text.word_lists import join_clauses
-from mlufleet.report import host_ranges, table
+from mlufleet.report import host_ranges
 from mlufleet.report.compact_table import (
     Cell,
     CompactColumn,
@@ -20,7 +20,7 @@ from mlufleet.report.compact_table import (
     print_compact,
     print_hint_of_columns,
 )
-from mlufleet.report.table import print_line, print_text
+from mlufleet.report.console import make_console, print_line, print_text
 from mlufleet.report.wide_output import is_output_wide
 from mlufleet.watch.decision import NONE, Decision, describe_outcome
 from mlufleet.watch.history import (
@@ -62,7 +62,7 @@ def print_history(
         code: Only problems of this code; empty for all.
         with_changes: Also print each change.
     """
-    console = table.make_console()
+    console = make_console()
     problems = _sort(summarize(found, code))
     if problems:
         is_whole = print_compact(

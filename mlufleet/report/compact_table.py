@@ -12,7 +12,7 @@ from rich.text import Text
 
 from fleet.language import _, english
 from fleet.text import sanitize
-from mlufleet.report.table import print_line
+from mlufleet.report.console import print_line
 
 #: blanks between two columns
 GAP = 2

@@ -11,13 +11,13 @@ from fleet.language import _, n_
 from fleet.text import word_lists
 from fleet.vendor.cnmon import CARD_RUNNING
 from mlufleet.journal.events import EndpointRecord, FailureRecord
-from mlufleet.report import host_ranges, outcomes, table, time_shares
+from mlufleet.report import host_ranges, outcomes, time_shares
 from mlufleet.report.compact_table import print_compact
+from mlufleet.report.console import make_console, print_line, print_text
 from mlufleet.report.model import HostReport, Report
 from mlufleet.report.outcomes import NamedHosts
 from mlufleet.report.serving import serving_lines
 from mlufleet.report.statuses import status_color
-from mlufleet.report.table import print_line, print_text
 from mlufleet.report.wide_output import is_output_wide
 
 #: of many hosts, as many different sentences are shown for a failure code
@@ -38,7 +38,7 @@ def print_summary(report: Report, folder: Path, *, err: bool = True) -> None:
         folder: Folder of the run.
         err: Print to standard error, else to standard output.
     """
-    console, is_wide = table.make_console(err=err), is_output_wide()
+    console, is_wide = make_console(err=err), is_output_wide()
     hosts = report.sorted_hosts()
     print_line(console, _("run {run}", run=report.run))
     rows = outcomes.list_rows(hosts, is_listed=is_wide)

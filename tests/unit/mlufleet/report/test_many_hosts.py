@@ -18,7 +18,7 @@ from rich.console import Console
 from fleet.inventory.ranges import expand_pattern
 from mlufleet.cli import health
 from mlufleet.journal import events, journal
-from mlufleet.report import host_ranges, table, terminal, wide_output
+from mlufleet.report import host_ranges, terminal, wide_output
 from mlufleet.report.model import parse_report
 from mlufleet.rollout import status as rollout_status
 from mlufleet.rollout.live_view import LiveView
@@ -44,11 +44,12 @@ def failed(host: str, sentence: str, remedy: str) -> events.HostFailed:
 
 def printed(monkeypatch: pytest.MonkeyPatch, width: int, show: Any, *said: Any, **how: Any) -> str:
     stream = io.StringIO()
-    monkeypatch.setattr(
-        table,
-        "make_console",
-        lambda err=False: Console(file=stream, width=width, highlight=False, **how),
-    )
+    for module in (terminal, health):
+        monkeypatch.setattr(
+            module,
+            "make_console",
+            lambda err=False: Console(file=stream, width=width, highlight=False, **how),
+        )
     show(*said)
     return stream.getvalue()
 
