@@ -40,7 +40,8 @@ def test_5_ctrl_c_twice_stops_at_once_and_still_gives_the_host_back(provisioned:
     run = begin("--limit", "u1604", *ASK)
     wait_on("u1604", f"pkill -STOP -f {MODEL_PROCESS}")  # the step does not end by itself
     os.killpg(run.pid, signal.SIGINT)
-    time.sleep(0.5)
+    assert run.stdout is not None
+    assert any("running steps end" in line for line in run.stdout), "it has heard the first one"
     os.killpg(run.pid, signal.SIGINT)
     output = run.communicate(timeout=120)[0]
     assert run.returncode == 130, output
