@@ -108,6 +108,17 @@ def start(*words: str, stdin: int | None = None) -> subprocess.Popen[str]:
     )
 
 
+def read_until(run: subprocess.Popen[str], text: str) -> str:
+    """What a command that goes on has printed, up to the line that has this text."""
+    assert run.stdout is not None
+    lines = []
+    for line in run.stdout:
+        lines.append(line)
+        if text in line:
+            return "".join(lines)
+    raise AssertionError(f"it never said {text!r}:\n{''.join(lines)}")
+
+
 def until(true: Callable[[], object], seconds: float = 120) -> None:
     """Wait until something is so."""
     end = time.monotonic() + seconds

@@ -7,7 +7,6 @@ import pty
 import random
 import signal
 import subprocess
-import time
 from contextlib import suppress
 
 import pytest
@@ -27,7 +26,7 @@ from tests.rollout.fleet import (
     rollout,
     words,
 )
-from tests.runs import Done, mlufleet, report_in, start, until
+from tests.runs import Done, mlufleet, read_until, report_in, start, until
 
 
 def started(folder_before: str, count: int) -> bool:
@@ -61,12 +60,10 @@ def test_ctrl_c_twice_stops_at_once_and_gives_hosts_back(settled: Settled) -> No
     run = start(*words("rollout", settled.next.release, "--window", "3", "--canary", "0"))
     until(lambda: started(settled.run, 3))
     os.killpg(run.pid, signal.SIGINT)
-    time.sleep(0.5)
-    began = time.monotonic()
+    before = read_until(run, "again to stop at once")
     os.killpg(run.pid, signal.SIGINT)
     output, _ = run.communicate(timeout=120)
-    assert time.monotonic() - began < 30
-    done = accounted(ended(run, output))
+    done = accounted(ended(run, before + output))
     assert done.status == 130 and "skipped" in done.statuses().values()
     assert free()
     resumed = accounted(mlufleet("rollout", "--resume"))
