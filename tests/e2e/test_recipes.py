@@ -74,6 +74,7 @@ def folder(name: str) -> str:
     return mount.host
 
 
+@pytest.mark.long
 def test_chatglm_answers_with_the_tutorials_own_code_in_its_weights() -> None:
     done = right("chatglm-6b")
     assert "清华大学" in done.host(HOST)["answer"]
@@ -118,6 +119,7 @@ def test_chatglm3_answers_in_an_image_whose_tool_lies_elsewhere() -> None:
     assert sha256(code) == tool("pytorch1.13/chatglm3/tools/modeling_chatglm_mlu_infer.py")
 
 
+@pytest.mark.long
 def test_alpaca_answers_behind_its_server_without_the_tool() -> None:
     done = right("chinese-llama-alpaca-2")
     answer = done.host(HOST)["answer"]

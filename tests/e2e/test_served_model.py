@@ -87,6 +87,7 @@ def test_openai_s_client_is_answered_by_all_of_them(served: Done) -> None:
     assert answers == dict.fromkeys(HOSTS, ([MODEL], "王之涣", "王之涣"))
 
 
+@pytest.mark.long  # of the small release as well: test_serving.py
 def test_it_is_ready_again_without_a_run_and_then_a_run_changes_nothing(served: Done) -> None:
     def strike(host: str) -> None:
         before = started(host)

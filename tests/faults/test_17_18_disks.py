@@ -85,7 +85,11 @@ def test_17_18_what_a_disk_lacks_is_found_before_anything_is_written(
 
 
 @pytest.mark.parametrize(
-    ("what", "code"), [(SMALL, "NO_SPACE"), (FIXED, "READ_ONLY")], ids=["17-full", "18-read-only"]
+    ("what", "code"),
+    [
+        pytest.param(SMALL, "NO_SPACE", id="17-full"),
+        pytest.param(FIXED, "READ_ONLY", id="18-read-only", marks=pytest.mark.long),
+    ],
 )
 def test_17_18_a_disk_that_fails_under_an_upload_is_named_and_no_part_stays(
     what: str, code: str
