@@ -293,6 +293,7 @@ def test_after_a_retirement_every_checkout_is_as_it_was(
     assert by_hand.changes(hand_made, by_hand.state(RPM)) == []
 
 
+@pytest.mark.long
 def test_an_adoption_that_is_killed_is_completed_by_the_next(
     small: tuple[str, ...], hand_made: list[str]
 ) -> None:

@@ -94,6 +94,7 @@ def test_chatglm_answers_with_the_tutorials_own_code_in_its_weights() -> None:
     assert "cpm" in names and "transformers" in names
 
 
+@pytest.mark.long
 def test_chatglm2_answers_on_its_terminal_and_not_with_its_welcome() -> None:
     done = right("chatglm2-6b")
     answer = done.host(HOST)["answer"]

@@ -73,7 +73,7 @@ def test_what_does_not_run_is_skipped_and_never_passed() -> None:
     ("does", "says"),
     [
         ("software.fails", "software: its verdict is FAIL"),
-        ("pcie.silent", "pcie: it printed no verdict"),
+        pytest.param("pcie.silent", "pcie: it printed no verdict", marks=pytest.mark.long),
     ],
 )
 def test_the_suite_s_own_word_counts_and_not_its_exit_status(does: str, says: str) -> None:
@@ -116,6 +116,7 @@ def test_a_slow_card_is_found_by_what_a_good_host_does(tmp_path: Path) -> None:
     assert kept.read_text() == before
 
 
+@pytest.mark.long
 def test_cards_that_somebody_uses_are_let_be() -> None:
     lies.switch(HOST, "busy-card", True)
     try:

@@ -28,7 +28,12 @@ def moved(host: str, what: str, to: str) -> Iterator[None]:
 
 
 @pytest.mark.parametrize(
-    "shell", ["/bin/tcsh", "/bin/rbash", pytest.param("/usr/bin/fish", marks=pytest.mark.long)]
+    "shell",
+    [
+        "/bin/tcsh",
+        pytest.param("/bin/rbash", marks=pytest.mark.long),
+        pytest.param("/usr/bin/fish", marks=pytest.mark.long),
+    ],
 )
 def test_a_login_shell_of_any_kind_runs_what_it_is_given(provisioned: Done, shell: str) -> None:
     user, before = lab.run(HOST, "getent passwd operator | cut -d: -f1,7").split(":")
@@ -46,6 +51,7 @@ def test_one_session_on_a_connection_is_enough(provisioned: Done) -> None:
     assert done.status == 0 and done.changed(OTHER) == ["smoke"]
 
 
+@pytest.mark.long
 def test_two_sessions_of_which_sudo_takes_one_are_enough(provisioned: Done) -> None:
     with switched(HOST, "two-sessions"):
         assert healthy(HOST)

@@ -223,6 +223,7 @@ def no_way_back(fleet: Fleet) -> Iterator[None]:
         lab.run(host, f"mv {STAMPS}-aside/good* {STAMPS}/ && rmdir {STAMPS}-aside")
 
 
+@pytest.mark.long
 @pytest.mark.usefixtures("no_way_back")
 def test_commands_that_act_on_each_host_do_it_beside_the_bad_ones(fleet: Fleet) -> None:
     undone = fleet.call("rollback", "mlufleet", "rollback", INV, "--max-fail", "100%")

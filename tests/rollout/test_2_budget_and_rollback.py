@@ -105,6 +105,7 @@ def test_hosts_that_are_broken_before_it_begins_spend_the_budget(settled: Settle
     assert audits(*FLEET) == before
 
 
+@pytest.mark.long
 def test_a_rollback_by_hand_takes_a_fleet_back_and_says_so(settled: Settled) -> None:
     done = rollout(settled.next.release, "--window", "4")
     assert done.status == 0 and answers() == {settled.next.answer}

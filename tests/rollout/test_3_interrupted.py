@@ -56,6 +56,7 @@ def test_ctrl_c_once_lets_hosts_at_work_end_and_a_resume_does_the_rest(settled: 
     assert resumed.report["rollout"]["canaries"] == []
 
 
+@pytest.mark.long
 def test_ctrl_c_twice_stops_at_once_and_gives_hosts_back(settled: Settled) -> None:
     run = start(*words("rollout", settled.next.release, "--window", "3", "--canary", "0"))
     until(lambda: started(settled.run, 3))
@@ -156,6 +157,7 @@ def test_a_host_that_is_gone_in_its_middle_holds_back_nobody(settled: Settled) -
     assert rollout(settled.next.release).status == 0 and answers() == {settled.next.answer}
 
 
+@pytest.mark.long
 def test_a_host_that_is_gone_for_good_is_given_up_when_the_inventory_says(settled: Settled) -> None:
     lost = "c7-2"
     run = start(

@@ -78,10 +78,10 @@ def bad(request: pytest.FixtureRequest, settled: Settled) -> Iterator[str]:
 @pytest.mark.parametrize(
     "bad",
     [
-        *("weights", "container", "packages"),
+        *("container", "packages"),
         *(
             pytest.param(stage, marks=pytest.mark.long)
-            for stage in ("sources", "migration", "patch")
+            for stage in ("sources", "weights", "migration", "patch")
         ),
     ],
     indirect=True,
