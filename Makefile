@@ -126,7 +126,7 @@ monitoring: .venv/ready
 # each kind, unless it stands in another; those have labs of their own. `single` and `model` have one
 # host with the model, `cards` one with four cards; in `light` and `rollouts` hosts have the small
 # release; `kernel` has the core of what needs a real kernel. What takes the model from a host comes last.
-LANES := kernel servers rollouts single model light cards
+LANES := kernel servers light single rollouts model cards
 cards := tests/e2e/test_server.py tests/e2e/test_validation.py tests/faults/test_22_cards.py \
   tests/faults/test_liars.py tests/e2e/test_several_releases.py tests/e2e/test_serving.py
 light := $(wildcard tests/faults/test_1_*.py) tests/faults/test_35_36_swarm.py \
