@@ -149,7 +149,7 @@ HOSTS_model := --hosts 1
 HOSTS_light := --hosts 6
 HOSTS_cards := --hosts 0 --kinds u1804
 
-# what is marked `long` proves once more what another test proves, elsewhere or at another moment
+# what is marked `long` is left out by default: it takes minutes, and a case close to it is not marked
 TESTS ?= not long
 
 # the output comes at the end, one lane after the other

@@ -116,7 +116,6 @@ def test_a_slow_card_is_found_by_what_a_good_host_does(tmp_path: Path) -> None:
     assert kept.read_text() == before
 
 
-@pytest.mark.long
 def test_cards_that_somebody_uses_are_let_be() -> None:
     lies.switch(HOST, "busy-card", True)
     try:

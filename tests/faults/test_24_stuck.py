@@ -13,7 +13,7 @@ from tests.runs import LAB, Done, ends_right, mlufleet, refused
 
 STUCK = r"grep -lE '^(SigPnd|ShdPnd):.*[13579bdf]..$' /proc/[0-9]*/status"
 #: seconds: of the step, of its SIGKILL, and of everything else of a run on a busy machine
-STEP, GRACE, REST = 60, 20, 240
+STEP, GRACE, REST = 60, 20, 120
 
 
 @pytest.mark.skipif(

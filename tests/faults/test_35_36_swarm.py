@@ -203,7 +203,6 @@ def test_36_what_a_whole_swarm_agrees_on_is_not_placed_unless_the_lock_says_so(f
     until(quiet, 15)
 
 
-@pytest.mark.long
 def test_a_controller_that_is_killed_takes_the_swarm_with_it(file: File) -> None:
     run = file.begin("swarm_rate=4", "swarm_seed_rate=4", hosts=THREE)
     for host in THREE:

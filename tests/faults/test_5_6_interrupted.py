@@ -40,9 +40,11 @@ def test_5_ctrl_c_twice_ends_the_run_and_still_gives_the_host_back(provisioned: 
     wait_for_step("u1604", "asking")
     os.killpg(run.pid, signal.SIGINT)
     read_until(run, "again to stop at once")
+    started = time.monotonic()
     os.killpg(run.pid, signal.SIGINT)
     output = run.communicate(timeout=120)[0]
     assert run.returncode == 130, output
+    assert time.monotonic() - started < 60
     assert "u1604: free" in mlufleet("lock-status", LAB, "--limit", "u1604").output
     ends_right("u1604")
 

@@ -7,6 +7,7 @@ import pty
 import random
 import signal
 import subprocess
+import time
 from contextlib import suppress
 
 import pytest
@@ -62,8 +63,10 @@ def test_ctrl_c_twice_stops_at_once_and_gives_hosts_back(settled: Settled) -> No
     until(lambda: started(settled.run, 3))
     os.killpg(run.pid, signal.SIGINT)
     before = read_until(run, "again to stop at once")
+    began = time.monotonic()
     os.killpg(run.pid, signal.SIGINT)
     output, _ = run.communicate(timeout=120)
+    assert time.monotonic() - began < 30
     done = accounted(ended(run, before + output))
     assert done.status == 130 and "skipped" in done.statuses().values()
     assert free()
