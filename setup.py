@@ -1,7 +1,8 @@
 """What installing does beside pyproject.toml.
 
 - It compiles the catalogs of messages (fleet/locale): one of all for `fleet/compiled_catalog.py`,
-  and one of what click says for gettext, which reads the whole of a catalog when it opens it.
+  and one of what click says for gettext, which reads the whole of a catalog when it opens it. A
+  bundle has them compiled: the site it is for has no Babel.
 - It adds to a wheel what a clone has beside its packages: `fleet/packaged/`, where
   `fleet/paths.py` finds it.
 """
@@ -10,9 +11,6 @@ import runpy
 import shutil
 from pathlib import Path
 
-from babel.messages.catalog import Catalog
-from babel.messages.mofile import write_mo
-from babel.messages.pofile import read_po
 from setuptools import setup
 from setuptools.command.build_py import build_py
 
@@ -24,7 +22,14 @@ PACKAGED = runpy.run_path(str(ROOT / "fleet/paths.py"))["PROJECT_FILES"]
 
 def compile_catalogs() -> None:
     """Write two .mo files beside each .po file: of all messages, and of those of click."""
-    for source in ROOT.glob("fleet/locale/*/LC_MESSAGES/*.po"):
+    sources = list(ROOT.glob("fleet/locale/*/LC_MESSAGES/*.po"))
+    if not sources:
+        return
+    from babel.messages.catalog import Catalog
+    from babel.messages.mofile import write_mo
+    from babel.messages.pofile import read_po
+
+    for source in sources:
         with source.open("rb") as text:
             catalog = read_po(text, locale=source.parents[1].name)
         words = Catalog(locale=catalog.locale)

@@ -23,7 +23,7 @@ from mlufleet.bundle.manifest import BundleEntry
 CODE_FILES = tuple(
     f"{package}/**/{pattern}"
     for package in ("fleet", "mlufleet", "operations")
-    for pattern in ("*.py", "py.typed")
+    for pattern in ("*.py", "py.typed", "*.mo")  # catalogs compiled: the site has no compiler
 )
 #: files of the current folder that replace those of the tool, if a site has them
 SITE_FILES = ("config.py", "deploy.py", "files/**/*")

@@ -85,6 +85,8 @@ def test_a_bare_host_is_provisioned_where_there_is_no_route_and_no_dns(
         assert there(documented("bring-up", site)).returncode == 0
         doctor = f"cd {site} && .venv/bin/mlufleet doctor inventories/fleet.py"
         assert there(doctor).returncode == 0
+        chinese = there(f"cd {site} && LANG=zh_CN.UTF-8 .venv/bin/mlufleet doctor --help")
+        assert chinese.returncode == 0 and "用法" in chinese.stdout
         again = f".venv/bin/mlufleet unbundle {bundle} {site} --signers allowed_signers"
         assert there(f"{site}/{again}").returncode == 0  # all of it is still what was signed
     assert lab.run(HOST.name, "docker exec light cat /answer") == "light v1"

@@ -348,6 +348,17 @@ def test_the_documented_commands_stop_at_another_signer(site: Path, packed: Path
     assert done.returncode and not (site / "there/deploy.py").exists()
 
 
+def test_a_site_gets_every_catalog_compiled_and_needs_no_compiler() -> None:
+    tool = contents.find_tool_files()
+    sources = {path.parent for path in paths.CODE_ROOT.glob("fleet/locale/**/*.po")}
+    packed = {path.parent for name, path in tool.items() if name.endswith(".mo")}
+    assert sources and packed == sources
+    # what installs the site compiles any source that it finds
+    assert not [name for name in tool if name.endswith((".po", ".pot"))]
+    lock = (paths.PROJECT_ROOT / "requirements.lock").read_text()
+    assert "babel==" in lock and "babel" not in environment.collect_dependencies()
+
+
 def test_the_environment_is_what_the_tool_needs_and_no_more() -> None:
     names = environment.collect_dependencies()
     assert {"pyinfra", "gevent", "pydantic-core", "rich"} <= names
