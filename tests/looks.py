@@ -22,6 +22,7 @@ from mlufleet.watch.look_messages import (
 from mlufleet.watch.observation import Observation
 from mlufleet.watch.problems import Change, HostState
 from tests.unit import PROJECT
+from tests.waiting import PATIENCE_S
 
 
 class Looks:
@@ -82,6 +83,6 @@ def looking(folder: Path, inventory: str = "hosts.py") -> Iterator[Looks]:
             yield Looks(process)
             assert process.stdin
             process.stdin.close()
-            assert process.wait(20) == 0
+            assert process.wait(PATIENCE_S) == 0
         finally:
             process.kill()

@@ -8,7 +8,6 @@ import re
 import subprocess
 import sys
 import time
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -117,14 +116,6 @@ def read_until(run: subprocess.Popen[str], text: str) -> str:
         if text in line:
             return "".join(lines)
     raise AssertionError(f"it never said {text!r}:\n{''.join(lines)}")
-
-
-def until(true: Callable[[], object], seconds: float = 120) -> None:
-    """Wait until something is so."""
-    end = time.monotonic() + seconds
-    while not true():
-        assert time.monotonic() < end, f"{true} did not come within {seconds} s"
-        time.sleep(0.2)
 
 
 def wait_for_rest(host: str) -> str:

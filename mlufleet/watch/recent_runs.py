@@ -10,6 +10,9 @@ from mlufleet.journal.run_folders import list_runs
 from mlufleet.watch.observation import Observation
 from mlufleet.watch.snapshot import HostSnapshot
 
+#: A file's time is that of the kernel's last tick, and may be a little before the clock's.
+FILE_TIME_SLACK_S = 1.0
+
 
 def find_run(host: HostSnapshot, observation: Observation) -> str:
     """Return the run that worked on a host since the last look that probed it; empty for none.
@@ -39,7 +42,7 @@ def find_failure_since(host: str, since: float) -> str:
     """
     for folder in list_runs():
         with suppress(OSError):
-            if (folder / JOURNAL_FILE).stat().st_mtime < since:
+            if (folder / JOURNAL_FILE).stat().st_mtime < since - FILE_TIME_SLACK_S:
                 continue
             failures = [
                 event.code
@@ -60,7 +63,7 @@ def find_run_since(host: str, since: float) -> str:
     """
     for folder in list_runs():
         with suppress(OSError):
-            if (folder / JOURNAL_FILE).stat().st_mtime < since:
+            if (folder / JOURNAL_FILE).stat().st_mtime < since - FILE_TIME_SLACK_S:
                 continue
             for event in iterate_events(folder):
                 if isinstance(event, StageStarted) and event.host == host and event.time >= since:

@@ -11,7 +11,8 @@ from typing import Any
 import yaml
 
 from tests.lab import hosts as lab
-from tests.runs import RELEASES, SITE, Done, mlufleet, until
+from tests.runs import RELEASES, SITE, Done, mlufleet
+from tests.waiting import PATIENCE_S, until
 
 HOST = "u1804"
 FIRST, BESIDE, DRIVER, NEXT, BROKEN = (
@@ -108,7 +109,7 @@ def wait_until_ready(before: State, served: Served = FIRST_SERVED) -> State:
         found = read_state(served)
         return found.state == "ready" and found.started > before.started
 
-    until(is_ready, 90)
+    until(is_ready)
     return found
 
 
@@ -120,7 +121,7 @@ def wait_for_codes(wanted: Mapping[Served, str]) -> dict[Served, State]:
         found.update({served: read_state(served) for served in wanted})
         return all(found[served].code == code for served, code in wanted.items())
 
-    until(are_found, 90)
+    until(are_found)
     assert all(state.state in ("unhealthy", "loading", "failed") for state in found.values())
     return found
 
@@ -142,7 +143,7 @@ def ask(port: int, body: object = QUESTION, key: str = "") -> tuple[int, str]:
     path = "/v1/chat/completions" if body else "/v1/models"
     client = start_client(port, path, body, key)
     status, _, text = client.stdout.read().partition("\n")
-    assert client.wait(10) == 0, status + text
+    assert client.wait(PATIENCE_S) == 0, status + text
     return int(status), text
 
 

@@ -12,7 +12,8 @@ import pytest
 
 from tests.lab import engine
 from tests.lab import hosts as lab
-from tests.runs import Done, pyinfra, until
+from tests.runs import Done, pyinfra
+from tests.waiting import until
 
 #: bytes of one look in the log: two commands of sudo, each with three lines of PAM
 MAX_LOGGED_LOOK_BYTES = 1200
@@ -36,7 +37,7 @@ def traced(host: str, file: Path) -> Iterator[None]:
     tracer = subprocess.Popen(words)
     try:
         status = Path(f"/proc/{sshd}/status")
-        until(lambda: f"TracerPid:\t{tracer.pid}" in status.read_text(), 10)
+        until(lambda: f"TracerPid:\t{tracer.pid}" in status.read_text())
         yield
     finally:
         tracer.terminate()

@@ -13,7 +13,8 @@ import pytest
 import yaml
 
 from tests.lab import hosts as lab
-from tests.runs import CONTAINER, HOSTS, LAB, RELEASES, SITE, Done, mlufleet, pyinfra, until
+from tests.runs import CONTAINER, HOSTS, LAB, RELEASES, SITE, Done, mlufleet, pyinfra
+from tests.waiting import until
 
 RELEASE = f"{RELEASES}/baichuan-7b-lab-serving.yml"
 SERVED = ".lab/served.py"

@@ -26,8 +26,8 @@ from tests.lab.vendor.serving import (
     QUESTION,
     Server,
     running_container,
-    wait_until,
 )
+from tests.waiting import until
 
 LONG = 490  # tokens of an answer that takes a second or more
 ENDLESS = {"min_tokens": LONG}
@@ -174,7 +174,7 @@ def test_a_full_queue_says_when_to_come_again(server: Server) -> None:
         assert errors.count(None) >= 2
         return bool(refused)
 
-    wait_until(is_refused)
+    until(is_refused)
     assert isinstance(refused[0], openai.RateLimitError)
     assert int(refused[0].response.headers["Retry-After"]) >= 1
     assert server.metrics()["requests_total429"] >= 1
@@ -197,8 +197,8 @@ def test_a_client_that_goes_away_ends_its_generation(server: Server, stream: boo
     )
     with socket.create_connection((host, int(port))) as connection:
         connection.sendall("\r\n".join(lines).encode())
-        wait_until(lambda: server.metrics()["running"] == 1)
-    wait_until(lambda: server.metrics()["running"] == 0)
+        until(lambda: server.metrics()["running"] == 1)
+    until(lambda: server.metrics()["running"] == 0)
     after = server.metrics()
     assert after["generation_seconds_count"] - before["generation_seconds_count"] == 1
     assert after["tokens_total"] - before["tokens_total"] < LONG

@@ -42,7 +42,8 @@ from tests.e2e.test_one_connection import requests, told
 from tests.journals import read_new_lines
 from tests.lab import hosts as lab
 from tests.looks import looking
-from tests.runs import LAB, LOADED, SITE, Done, begin, mlufleet, needed_later, report_in, until
+from tests.runs import LAB, LOADED, SITE, Done, begin, mlufleet, needed_later, report_in
+from tests.waiting import PATIENCE_S, until
 
 AUDIT = "wc -l < /var/lib/mlufleet/audit.log; docker ps -a --format '{{.ID}}'"
 CONTAINER = "docker inspect --format '{{.Id}}' light-serving"
@@ -277,7 +278,7 @@ def test_a_running_answer_ends_before_its_server_is_replaced_by_one_that_wants_a
     clear_modes()
     text = client.stdout.read()
     done = finish(run)
-    assert client.wait(10) == 0 and "[DONE]" in text, text
+    assert client.wait(PATIENCE_S) == 0 and "[DONE]" in text, text
     assert done.status == 0, done.output
     assert done.host(HOST)["endpoints"][0]["release"] == "light-serving-next"
     assert ask(FIRST_PORT)[0] == 401 and ask(FIRST_PORT, key="another")[0] == 401
@@ -319,7 +320,7 @@ def test_a_driver_change_drains_and_is_served_again_in_the_same_run() -> None:
     # the server is to be asked at its own pace
     clear_modes()
     done = finish(run)
-    assert client.wait(10) == 0 and "[DONE]" in text, text
+    assert client.wait(PATIENCE_S) == 0 and "[DONE]" in text, text
     assert done.status == 0, done.output
     assert "driver" in done.changed(HOST) and lab.run(HOST, LOADED) == "5.10.22"
     # nothing but the driver has changed

@@ -23,7 +23,8 @@ from mlufleet.watch.problems import DRIFT
 from operations import container, engine
 from tests.lab import hosts as lab
 from tests.lab import slurm
-from tests.runs import RELEASES, SITE, mlufleet, until
+from tests.runs import RELEASES, SITE, mlufleet
+from tests.waiting import until
 
 HOST = "u1804"
 INVENTORY = ".lab/slurm.py"

@@ -19,7 +19,7 @@ from operations.host.scripts import read_script
 from tests.lab import engine, hosts, paths
 from tests.lab.steps import LabError
 from tests.lab.vendor import light_images
-from tests.runs import until
+from tests.waiting import until
 
 NAME = f"{hosts.PREFIX}supervised"
 SERVING = paths.SOURCE / "files/serving"
@@ -67,7 +67,7 @@ def read_states() -> list[list[str]]:
 
 def wait_for(*states: str) -> list[list[str]]:
     """Wait until both instances have one of these states."""
-    until(lambda: len(found := read_states()) == 2 and {one[1] for one in found} <= {*states}, 60)
+    until(lambda: len(found := read_states()) == 2 and {one[1] for one in found} <= {*states})
     return read_states()
 
 
@@ -118,17 +118,17 @@ def test_both_instances_are_ready_and_proved_by_a_client(folder: Path) -> None:
 def test_a_killed_server_and_a_restarted_container_serve_again(folder: Path) -> None:
     pids = [one[2] for one in wait_for("ready")]
     engine.docker("exec", NAME, "kill", "-9", pids[0])
-    until(lambda: (now := wait_for("ready"))[0][2] != pids[0] and now[0][5] == "1", 60)
+    until(lambda: (now := wait_for("ready"))[0][2] != pids[0] and now[0][5] == "1")
     assert read_states()[1][2] == pids[1], "the other one goes on"
     engine.docker("restart", "-t", "40", NAME)
-    until(lambda: {one[5] for one in wait_for("ready")} == {"0"}, 60)
+    until(lambda: {one[5] for one in wait_for("ready")} == {"0"})
     assert prove(18100)["ok"]
 
 
 def test_a_server_that_answers_garbage_is_found_and_comes_back(folder: Path) -> None:
     (folder / "modes/garbage").touch()
     try:
-        until(lambda: {one[7] for one in read_states()} == {"SERVE_WRONG"}, 60)
+        until(lambda: {one[7] for one in read_states()} == {"SERVE_WRONG"})
     finally:
         (folder / "modes/garbage").unlink()
     wait_for("ready")

@@ -12,8 +12,8 @@ from tests.faults.big import HOST, deploy_light
 from tests.faults.drivers import told
 from tests.lab import paths
 from tests.monitoring import servers
-from tests.monitoring.servers import wait_for
 from tests.runs import RELEASES
+from tests.waiting import until
 
 #: seconds between two looks
 EVERY_S = 2.0
@@ -37,14 +37,14 @@ def receiver(tmp_path_factory: pytest.TempPathFactory) -> Iterator[servers.Recei
     ):
         prometheus, receiver = found
         seen = f'mlufleet_cards{{host="{HOST}", state="running"}} > 0'
-        wait_for(lambda: prometheus.query(seen), "a first look")
+        until(lambda: prometheus.query(seen), "a first look")
         yield receiver
 
 
 def test_a_card_that_drops_is_an_alert_until_it_is_back(receiver: servers.Receiver) -> None:
     with told(HOST, "card-rev-ff"):
-        alert = wait_for(lambda: receiver.find("firing", "MluFleetCardDropped"), "the alert")
+        alert = until(lambda: receiver.find("firing", "MluFleetCardDropped"), "the alert")
     assert alert["labels"]["host"] == HOST and alert["labels"]["action"] == "POWER_CYCLE"
     assert alert["labels"]["subject"] in alert["annotations"]["summary_zh"]
-    over = wait_for(lambda: receiver.find("resolved", "MluFleetCardDropped"), "its end")
+    over = until(lambda: receiver.find("resolved", "MluFleetCardDropped"), "its end")
     assert over["labels"] == alert["labels"]

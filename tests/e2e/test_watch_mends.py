@@ -34,9 +34,9 @@ from tests.faults.big import HOST, deploy_light
 from tests.faults.drivers import told
 from tests.lab import hosts as lab
 from tests.lab import paths
-from tests.monitoring.servers import wait_for
 from tests.runs import RELEASES
 from tests.unit import PROJECT
+from tests.waiting import until
 
 UNLOAD = "docker stop -t 1 light && modprobe -r cambricon_drv"
 #: looks follow each other faster than a user may ask for
@@ -118,14 +118,14 @@ def test_a_container_that_was_killed_is_started_by_a_run(
     """Not before the watch has read what somebody has changed on disk meanwhile."""
     site, process = watch
     hosts = site / "hosts.py"
-    wait_for(lambda: history(site)["hosts"], "a first look")
+    until(lambda: history(site)["hosts"], "a first look")
     hosts.write_text(hosts.read_text().replace("'remediate'", "'busy_timeout': 1, 'remediate'"))
     lab.run(HOST, "docker kill light")
-    held = wait_for(lambda: [one for one in decisions(site) if one.rung == NONE], "a hold")
+    held = until(lambda: [one for one in decisions(site) if one.rung == NONE], "a hold")
     assert "is expected" in held[0].reason
     assert [one.outcome for one in decisions(site) if one.is_run] == [REFUSED]
     process.send_signal(signal.SIGHUP)
-    (started,) = wait_for(
+    (started,) = until(
         lambda: [one for one in decisions(site) if one.is_proved is not None], "a proved rung"
     )
     assert (started.rung, started.outcome, started.is_proved) == (RESTART, DONE, True)
@@ -137,7 +137,7 @@ def test_what_no_rung_mends_is_taken_out_of_service_until_a_person_says_so(site:
     before = len(decisions(site))
     with told(HOST, "module-does-not-load"):
         lab.run(HOST, UNLOAD)
-        wait_for(
+        until(
             lambda: [
                 one
                 for one in decisions(site)[before:]
@@ -150,7 +150,7 @@ def test_what_no_rung_mends_is_taken_out_of_service_until_a_person_says_so(site:
         assert (site / "hooked").read_text() == f"{HOST} quarantined {mark.code}\n"
         left = call(site, "deploy", "hosts.py")
         assert left.returncode == 3 and mark.sentence in left.stderr
-        wait_for(
+        until(
             lambda: [one for one in history(site)["changes"] if one["kind"] == "quarantined"],
             "the change",
         )

@@ -13,7 +13,8 @@ import yaml
 from tests.faults.big import HOST, deploy_light
 from tests.lab import engine, machine, paths
 from tests.lab import hosts as lab
-from tests.runs import RELEASES, until
+from tests.runs import RELEASES
+from tests.waiting import until
 
 CONTROLLER = f"{lab.PREFIX}controller"
 SITE, UNIT = "/srv/site", "mlufleet-watch"

@@ -6,7 +6,8 @@ import time
 
 from tests.faults.drivers import deb, status, unpackage
 from tests.lab import hosts as lab
-from tests.runs import LAB, Done, begin, ends_right, mlufleet, refused, until
+from tests.runs import LAB, Done, begin, ends_right, mlufleet, refused
+from tests.waiting import until
 
 LOCK = "/var/lib/dpkg/lock-frontend"
 #: takes a lock that dpkg itself does not need, and keeps it for a while

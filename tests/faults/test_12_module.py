@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from tests.faults.drivers import PACKAGE, loaded, status, told, unload, unpackage
 from tests.lab import hosts as lab
-from tests.runs import CONTAINER, LAB, Done, ends_right, mlufleet, refused, until
+from tests.runs import CONTAINER, LAB, Done, ends_right, mlufleet, refused
+from tests.waiting import until
 
 
 def test_12_a_module_that_does_not_load_fails_with_what_the_kernel_says(provisioned: Done) -> None:

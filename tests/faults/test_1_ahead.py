@@ -14,7 +14,8 @@ from tests.faults.drivers import loaded
 from tests.journals import read_lines, read_new_lines
 from tests.lab import hosts as lab
 from tests.lab import traffic
-from tests.runs import LAB, LIMIT, SITE, Done, begin, mlufleet, report_in, until
+from tests.runs import LAB, LIMIT, SITE, Done, begin, mlufleet, report_in
+from tests.waiting import until
 
 PADDING = 40 << 20
 #: a driver that the host has not, and gets by a reboot
@@ -76,7 +77,7 @@ def test_a_driver_that_fails_ends_what_is_on_its_way_and_gives_the_host_back(oth
     failed = at(done, "failed", code="PACKAGE_LOCKED")
     assert transfer["stage"] == "image" and 0 < transfer["sent"] < other.size
     assert transfer["time"] <= failed + 1 and left - failed < 10, "it is not waited for"
-    until(lambda: not lab.run(HOST, "pgrep -x dd", check=False), 5)
+    until(lambda: not lab.run(HOST, "pgrep -x dd", check=False), seconds=5)
     assert 0 < parts() < other.size
     assert f"{HOST}: free" in mlufleet("lock-status", LAB, "--limit", HOST).output
 

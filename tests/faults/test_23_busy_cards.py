@@ -7,7 +7,8 @@ import time
 from tests.faults.drivers import PACKAGE, status, told, unpackage
 from tests.lab import hosts as lab
 from tests.lab import lies
-from tests.runs import LAB, Done, begin, ends_right, mlufleet, until
+from tests.runs import LAB, Done, begin, ends_right, mlufleet
+from tests.waiting import until
 
 JOB = "systemctl show -p MainPID mlu-lab-busy.service"
 

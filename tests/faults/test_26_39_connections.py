@@ -11,7 +11,8 @@ import pytest
 import yaml
 
 from tests.lab import hosts as lab
-from tests.runs import LAB, SITE, Done, ends_right, mlufleet, refused, until
+from tests.runs import LAB, SITE, Done, ends_right, mlufleet, refused
+from tests.waiting import until
 
 HOST = "u1604"
 KEY = "/etc/ssh/ssh_host_ed25519_key"
@@ -42,7 +43,7 @@ def test_26_a_changed_host_key_is_refused_with_both_fingerprints_and_not_tried_a
     assert failure["code"] == "HOST_KEY_CHANGED" and failure["remedy"] in done.output
     for fingerprint in changed:
         assert fingerprint in failure["sentence"]
-    until(lambda: lab.heard_since(HOST, place, "Connection"), 10)
+    until(lambda: lab.heard_since(HOST, place, "Connection"))
     (line,) = lab.heard_since(HOST, place, "Connection")
     assert re.match(r"Connection (closed|reset) by .* \[preauth\]$", line)
     assert not lab.heard_since(HOST, place, "Accepted")

@@ -17,7 +17,8 @@ from aria2c import ARIA2C
 from fleet.checksum import torrent
 from tests.lab import engine, traffic, up
 from tests.lab import hosts as lab
-from tests.runs import LAB, RELEASES, SITE, Done, report_in, until
+from tests.runs import LAB, RELEASES, SITE, Done, report_in
+from tests.waiting import until
 
 SIX = ("u1604", "u1804", "c7", "u1604-2", "u1804-2", "c7-2")
 THREE = SIX[3:]
@@ -133,7 +134,7 @@ def test_six_hosts_have_it_from_each_other_and_the_controller_sends_little(file:
     assert BIG < sent < 2.5 * BIG
     said = done.report["seeded"] + sum(done.host(host)["sent"] for host in SIX)
     assert abs(said - sent) < 0.1 * sent, "what the report says is what left this machine"
-    until(quiet, 15)
+    until(quiet, seconds=15)
     again = file.give("distribution=swarm", hosts=THREE)
     assert again.status == 0 and sum(again.host(host)["sent"] for host in THREE) == 0
     assert again.report["seeded"] == 0 and quiet()
@@ -166,7 +167,7 @@ def test_35_peers_that_die_crawl_or_see_nobody_end_by_ssh_and_the_others_do_not_
         assert 0 < came < SIZE and done.host(host)["sent"] == SIZE - came
     for host in THREE:
         assert done.host(host)["swarmed"] == SIZE
-    until(quiet, 15)
+    until(quiet, seconds=15)
 
 
 def test_36_bytes_that_go_wrong_on_a_peer_stay_there(file: File) -> None:
@@ -184,7 +185,7 @@ def test_36_bytes_that_go_wrong_on_a_peer_stay_there(file: File) -> None:
     assert SIZE // 10 < done.host(liar)["sent"] <= SIZE + ARIA2C.stat().st_size
     for host in THREE[1:]:
         assert done.host(host)["swarmed"] + done.host(host)["sent"] >= SIZE
-    until(quiet, 15)
+    until(quiet, seconds=15)
 
 
 def test_36_what_a_whole_swarm_agrees_on_is_not_placed_unless_the_lock_says_so(file: File) -> None:
@@ -200,14 +201,14 @@ def test_36_what_a_whole_swarm_agrees_on_is_not_placed_unless_the_lock_says_so(f
     for host in THREE:
         assert done.host(host)["swarmed"] == SIZE
         assert done.host(host)["failure"]["code"] == "TRANSFER"
-    until(quiet, 15)
+    until(quiet, seconds=15)
 
 
 def test_a_controller_that_is_killed_takes_the_swarm_with_it(file: File) -> None:
     run = file.begin("swarm_rate=4", "swarm_seed_rate=4", hosts=THREE)
     for host in THREE:
-        until(lambda host=host: lab.run(host, "pgrep -x aria2c", check=False), 60)
+        until(lambda host=host: lab.run(host, "pgrep -x aria2c", check=False))
     assert not quiet()
     run.send_signal(signal.SIGKILL)
     run.communicate(timeout=30)
-    until(quiet, 20)
+    until(quiet, seconds=20)

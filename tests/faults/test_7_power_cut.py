@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from tests.faults.drivers import CONF, PACKAGE, audit, status, unpackage
 from tests.lab import hosts as lab
-from tests.runs import LAB, Done, begin, mlufleet, until
+from tests.runs import LAB, Done, begin, mlufleet
+from tests.waiting import until
 
 #: a build that takes as long as the test wants it to, until the host goes down
 SLOW = """mv -n /usr/sbin/dkms /usr/sbin/dkms.real

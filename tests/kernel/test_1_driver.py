@@ -8,7 +8,8 @@ import signal
 from tests.journals import read_new_lines
 from tests.kernel.host import INVENTORY, check_driver
 from tests.lab.vm import machine
-from tests.runs import SITE, begin, report_in, until
+from tests.runs import SITE, begin, report_in
+from tests.waiting import until
 
 
 def test_a_bare_host_gets_its_module_built_and_loaded_and_then_the_run_is_stopped(

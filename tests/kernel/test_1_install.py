@@ -6,7 +6,8 @@ import re
 
 from tests.kernel.host import check_driver, deploy, doctor, loaded
 from tests.lab.vm import machine
-from tests.runs import Done, until
+from tests.runs import Done
+from tests.waiting import until
 
 
 def test_a_bare_host_gets_its_module_built_loaded_and_proved(first: Done, driven: None) -> None:

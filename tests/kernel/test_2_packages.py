@@ -11,7 +11,7 @@ from tests.kernel.workshop import header
 from tests.lab import engine
 from tests.lab.vm import disk
 from tests.lab.vm import up as vm
-from tests.runs import until
+from tests.waiting import until
 
 ERROR = "fatal error: linux/miscdevice.h: No such file or directory"
 
@@ -106,7 +106,7 @@ def test_a_power_cut_is_repaired_by_the_step_that_is_begun_again(was: str, momen
     if was:
         installed(was)
     step = workshop.install("5.10.22")
-    until(lambda: workshop.run(moment), seconds=120)
+    until(lambda: workshop.run(moment))
     engine.docker("kill", workshop.NAME)
     assert step.wait(timeout=60) != 0
     engine.docker("start", workshop.NAME)

@@ -10,7 +10,8 @@ import pytest
 from tests.kernel.host import INVENTORY, PACKAGE, loaded, module, right, status
 from tests.lab.steps import LabError
 from tests.lab.vm import machine
-from tests.runs import begin, until
+from tests.runs import begin
+from tests.waiting import until
 
 WITHOUT_HEADERS = (
     "dpkg --purge --force-depends $(dpkg-query -W -f '${Package}\\n' 'linux-headers-*'"

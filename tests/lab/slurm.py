@@ -12,7 +12,8 @@ from pathlib import Path
 
 from tests.lab import engine, hosts, paths
 from tests.lab.steps import LabError, lock, step
-from tests.runs import until, wait_on
+from tests.runs import wait_on
+from tests.waiting import until
 
 PACKAGES = (
     *("slurmctld", "slurmd", "slurm-client", "slurm-wlm-basic-plugins", "munge"),

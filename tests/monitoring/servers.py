@@ -8,16 +8,15 @@ import re
 import subprocess
 import sys
 import threading
-import time
 import urllib.error
 import urllib.parse
 import urllib.request
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import yaml
 
@@ -28,20 +27,7 @@ from mlufleet.watch.snapshot import FleetSnapshot
 from tests.monitoring import programs
 from tests.unit import PROJECT
 from tests.unit.server import serve
-
-T = TypeVar("T")
-#: seconds until something is given up that takes one or two
-PATIENCE_S = 120.0
-
-
-def wait_for(look: Callable[[], T | None], what: str) -> T:
-    """Return what a function finds, as soon as it finds it."""
-    end = time.monotonic() + PATIENCE_S
-    while True:
-        if found := look():
-            return found
-        assert time.monotonic() < end, f"{what}: not within {PATIENCE_S:.0f} s"
-        time.sleep(0.1)
+from tests.waiting import PATIENCE_S, until
 
 
 @contextmanager
@@ -71,8 +57,8 @@ def running(name: str, folder: Path, *options: str) -> Iterator[str]:
         return found[1] if found else None
 
     try:
-        address = wait_for(find_address, f"{name} listens")
-        wait_for(lambda: is_ready(address), f"{name} is ready")
+        address = until(find_address, f"{name} listens")
+        until(lambda: is_ready(address), f"{name} is ready")
         yield address
     finally:
         end_process(process)
@@ -151,7 +137,7 @@ def watching(folder: Path, every_s: float, *command: str, cwd: Path = PROJECT) -
         return (folder / "port").read_text() if (folder / "port").exists() else None
 
     try:
-        yield f"127.0.0.1:{wait_for(find_port, 'the watch listens')}"
+        yield f"127.0.0.1:{until(find_port, 'the watch listens')}"
     finally:
         end_process(process)
         print(log.read_text())

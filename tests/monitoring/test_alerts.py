@@ -10,7 +10,7 @@ from mlufleet.watch.decision import FAILED, HOLD_AT_ONCE, HOLD_EXHAUSTED, HOLD_S
 from mlufleet.watch.problems import UNREACHABLE
 from tests import snapshots
 from tests.monitoring.conftest import Monitoring, fleet
-from tests.monitoring.servers import wait_for
+from tests.waiting import until
 
 CARD = snapshots.CARDS[0]
 
@@ -20,7 +20,7 @@ def test_a_broken_host_is_told_and_its_repair_too(monitoring: Monitoring) -> Non
     cards = {**snapshots.facts()["cards"], CARD: "dropped"}
     monitoring.see(one={"facts": snapshots.facts(cards=cards)})
     receiver = monitoring.receiver
-    told = wait_for(lambda: receiver.find("firing", "MluFleetCardDropped"), "the alert")
+    told = until(lambda: receiver.find("firing", "MluFleetCardDropped"), "the alert")
     assert told["labels"].items() >= {
         ("host", "one"),
         ("subject", CARD),
@@ -32,7 +32,7 @@ def test_a_broken_host_is_told_and_its_repair_too(monitoring: Monitoring) -> Non
     assert told["annotations"]["remedy"].startswith("Power-cycle")
     assert "断电重启" in told["annotations"]["remedy_zh"]
     monitoring.see()
-    over = wait_for(lambda: receiver.find("resolved", "MluFleetCardDropped"), "its end")
+    over = until(lambda: receiver.find("resolved", "MluFleetCardDropped"), "its end")
     assert over["labels"] == told["labels"]
     with receiver.lock:
         labels = [one["labels"] for one in receiver.told]
@@ -53,7 +53,7 @@ def test_many_unreachable_hosts_are_told_as_one(monitoring: Monitoring) -> None:
     ]
     monitoring.pages.snapshot = fleet(*gone)
     receiver = monitoring.receiver
-    told = wait_for(lambda: receiver.find("firing", "MluFleetManyHostsDown"), "the alert")
+    told = until(lambda: receiver.find("firing", "MluFleetManyHostsDown"), "the alert")
     assert told["annotations"]["summary"].startswith("3 hosts")
     rules = monitoring.prometheus.ask("rules")["groups"]
     # an expression that two watches or several hosts make ambiguous would be an error
@@ -73,13 +73,13 @@ def test_what_the_watch_does_not_mend_is_told(monitoring: Monitoring) -> None:
         holds={"ok0": HOLD_EXHAUSTED, "ok1": HOLD_STORM, "ok2": HOLD_STORM, "ok3": HOLD_AT_ONCE},
     )
     receiver = monitoring.receiver
-    failed = wait_for(lambda: receiver.find("firing", "MluFleetRemediationFailed"), "a failed run")
+    failed = until(lambda: receiver.find("firing", "MluFleetRemediationFailed"), "a failed run")
     assert failed["labels"]["rung"] == REPAIR
-    person = wait_for(lambda: receiver.find("firing", "MluFleetRemediationNeedsPerson"), "a person")
+    person = until(lambda: receiver.find("firing", "MluFleetRemediationNeedsPerson"), "a person")
     assert (person["labels"]["host"], person["labels"]["reason"]) == ("ok0", "exhausted")
-    storm = wait_for(lambda: receiver.find("firing", "MluFleetRemediationStorm"), "the storm")
+    storm = until(lambda: receiver.find("firing", "MluFleetRemediationStorm"), "the storm")
     assert "2 台" in storm["annotations"]["summary_zh"]
-    away = wait_for(lambda: receiver.find("firing", "MluFleetHostQuarantined"), "a quarantine")
+    away = until(lambda: receiver.find("firing", "MluFleetHostQuarantined"), "a quarantine")
     assert away["labels"]["host"] == "away" and "已隔离" in away["annotations"]["summary_zh"]
     monitoring.pages.snapshot = fleet()
-    wait_for(lambda: receiver.find("resolved", "MluFleetRemediationStorm"), "its end")
+    until(lambda: receiver.find("resolved", "MluFleetRemediationStorm"), "its end")

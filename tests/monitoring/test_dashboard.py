@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 
 from tests.monitoring.conftest import Monitoring, everything
-from tests.monitoring.servers import FILES, wait_for
+from tests.monitoring.servers import FILES
+from tests.waiting import until
 
 DASHBOARD = json.loads((FILES / "dashboard.json").read_text())
 PANELS = [panel for panel in DASHBOARD["panels"] if panel["type"] != "row"]
@@ -40,7 +41,7 @@ def watched(monitoring: Monitoring) -> Monitoring:
     """All metrics have samples, and those that count have several."""
     monitoring.pages.snapshot = everything(looks=1000)
     ready = "mlufleet_problem_flapping and on () rate(mlufleet_looks_total[8s]) > 0"
-    wait_for(lambda: monitoring.prometheus.query(ready), "samples")
+    until(lambda: monitoring.prometheus.query(ready), "samples")
     return monitoring
 
 

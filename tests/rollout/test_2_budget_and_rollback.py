@@ -24,7 +24,8 @@ from tests.rollout.fleet import (
     rollout,
     words,
 )
-from tests.runs import LOADED, Done, report_in, start, until
+from tests.runs import LOADED, Done, report_in, start
+from tests.waiting import until
 
 CANARY, *OTHERS = FLEET
 

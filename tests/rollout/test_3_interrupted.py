@@ -27,7 +27,8 @@ from tests.rollout.fleet import (
     rollout,
     words,
 )
-from tests.runs import Done, mlufleet, read_until, report_in, start, until
+from tests.runs import Done, mlufleet, read_until, report_in, start
+from tests.waiting import until
 
 
 def started(folder_before: str, count: int) -> bool:
@@ -144,7 +145,7 @@ def test_a_host_that_is_gone_in_its_middle_holds_back_nobody(settled: Settled) -
     until(lambda: newest().name > settled.run and at_stage(lost, "container"))
     lab.power_off(lost)
     try:
-        until(lambda: len(events(newest(), "done")) == len(FLEET) - 1, 180)
+        until(lambda: len(events(newest(), "done")) == len(FLEET) - 1)
         assert ("done", lost) not in events(newest(), "done")
     finally:
         lab.power_on(lost)

@@ -10,7 +10,8 @@ from difflib import unified_diff
 from tests.lab import hosts as lab
 from tests.lab import up
 from tests.rollout.fleet import FLEET, LIGHT, Settled, at_stage, audits, events, newest
-from tests.runs import LAB, SITE, Done, mlufleet, report_in, start, until
+from tests.runs import LAB, SITE, Done, mlufleet, report_in, start
+from tests.waiting import until
 
 AWAY, *OTHERS = MEMBERS = FLEET[:3]
 MADE = "docker ps -aq; docker images -q; ls /var/lib/mlufleet"

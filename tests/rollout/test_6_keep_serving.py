@@ -13,6 +13,7 @@ import pytest
 from tests.lab import hosts as lab
 from tests.rollout.fleet import FLEET, LIGHT, audits, begun
 from tests.runs import LAB, RELEASES, Done, mlufleet, report_in, start
+from tests.waiting import PATIENCE_S
 
 #: each with one endpoint
 SERVED = FLEET[:3]
@@ -103,7 +104,7 @@ def test_a_client_never_finds_fewer_endpoints_than_promised(served: None) -> Non
         found[host] = list_gaps([json.loads(line) for line in said.splitlines()])
     assert done.status == 0 and set(done.statuses().values()) == {"changed"}, done.output
     assert begun(done)[0] == SERVED[0]
-    assert reader.wait(10) == 0 and "[DONE]" in text, text
+    assert reader.wait(PATIENCE_S) == 0 and "[DONE]" in text, text
     assert all(found.values()), "each of them was away once"
     gaps = sorted(gap for each in found.values() for gap in each)
     for (_, ended), (began, _) in pairwise(gaps):

@@ -18,6 +18,7 @@ from click.testing import CliRunner
 from mlufleet.cli.main import main
 from tests.unit import PROJECT, sshd
 from tests.unit.conftest import RELEASE
+from tests.waiting import PATIENCE_S
 
 IGNORED = shutil.ignore_patterns("__pycache__", "*.egg-info", "*.lock.json")
 
@@ -32,7 +33,7 @@ def run(*words: object, cwd: Path) -> str:
         stdin=subprocess.DEVNULL,
         capture_output=True,
         text=True,
-        timeout=300,
+        timeout=PATIENCE_S,
     )
     assert done.returncode == 0, f"{words}: {done.stdout}{done.stderr}"
     return done.stdout

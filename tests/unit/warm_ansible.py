@@ -15,6 +15,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from tests.waiting import PATIENCE_S
+
 SERVER = """\
 import json, os, sys, traceback
 from ansible.cli.inventory import main
@@ -101,7 +103,7 @@ class WarmAnsible:
 
     def end(self) -> None:
         if self.server is not None:
-            self.server.communicate(timeout=60)
+            self.server.communicate(timeout=PATIENCE_S)
             self.server = None
 
 

@@ -5,8 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -17,6 +16,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from tests.lab import engine, paths
 from tests.lab.vendor import docker_image, upstreams, weights, wheels
+from tests.waiting import until
 
 MODEL, KEY = "baichuan-7b", "a key that nobody guesses"
 QUESTION = [{"role": "user", "content": "登鹳雀楼->"}]
@@ -82,18 +82,11 @@ class Server:
             except OSError:
                 return False
 
-        wait_until(answers)
+        until(answers)
 
     def stop(self) -> int:
         engine.docker("exec", self.container, "sh", "-c", f"kill $(cat /run/{self.port}.pid)")
         return self.process.wait(60)
-
-
-def wait_until(condition: Callable[[], bool]) -> None:
-    limit = time.monotonic() + 120
-    while not condition():
-        assert time.monotonic() < limit, "it took two minutes"
-        time.sleep(0.05)
 
 
 @contextmanager

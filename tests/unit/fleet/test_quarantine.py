@@ -19,6 +19,7 @@ from fleet.errors import InvalidInput
 from fleet.quarantine import Quarantine
 from fleet.text import sanitize
 from tests.unit import PROJECT
+from tests.waiting import PATIENCE_S
 
 ENTRY = Quarantine(since="2026-11-29T09:15:00Z", by="kang@ops", reason="cards drop", code="A_B")
 BLOCK = """\
@@ -236,7 +237,7 @@ def start_writer(file: Path, word: str, count: int) -> subprocess.Popen[bytes]:
 def test_several_writers_lose_nothing(file: Path) -> None:
     count = 12
     writers = [start_writer(file, word, count) for word in ("a", "b", "c")]
-    assert [writer.wait(60) for writer in writers] == [0, 0, 0]
+    assert [writer.wait(PATIENCE_S) for writer in writers] == [0, 0, 0]
     expected = {f"{word}{number}" for word in "abc" for number in range(0, count, 2)}
     assert set(quarantine.load(file)) == expected
 

@@ -10,6 +10,7 @@ from operations.host.facts import ReleaseFacts
 from operations.host.scripts import script_text
 from tests.unit.conftest import BARE, probe
 from tests.unit.operations.stage_helpers import only
+from tests.waiting import PATIENCE_S
 
 #: where the host's scripts find git; HOST_GIT may name a folder with an old one, such as 1.8
 HOST_PATH = ":".join(filter(None, (os.environ.get("HOST_GIT"), os.environ["PATH"])))
@@ -61,7 +62,7 @@ class Host:
         text = script_text(script).replace("/var/lib/mlufleet", str(self.root / "state"))
         env = {"PATH": self.search_path, "HOME": str(self.home)}
         command = ["sh", "-c", text, script, *words]
-        done = subprocess.run(command, env=env, capture_output=True, text=True, timeout=60)
+        done = subprocess.run(command, env=env, capture_output=True, text=True, timeout=PATIENCE_S)
         assert done.returncode == 0, done.stdout + done.stderr
         return done.stdout + done.stderr
 
@@ -92,7 +93,7 @@ class Host:
     def pin(self, commit: str, **more: str) -> str:
         """Bring the checkout to a commit; returns what was said."""
         process = self.begin(commit, **more)
-        said, _ = process.communicate(timeout=60)
+        said, _ = process.communicate(timeout=PATIENCE_S)
         assert process.returncode == 0, said
         assert self.git("rev-parse", "HEAD", at=self.path) == commit
         assert self.git("status", "--porcelain", at=self.path) == ""
@@ -101,7 +102,7 @@ class Host:
     def refuse(self, commit: str, **more: str) -> str:
         """What it says last where it does not come to a commit."""
         process = self.begin(commit, **more)
-        said, _ = process.communicate(timeout=60)
+        said, _ = process.communicate(timeout=PATIENCE_S)
         assert process.returncode, said
         return said.splitlines()[-1]
 

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from fleet import paths
+from tests.waiting import PATIENCE_S
 
 CHECK = paths.FILES_FOLDER / "slurm/check-node.sh"
 DROPPED = "CARD_DROPPED 0000:3a:00.0: revision ff"
@@ -51,7 +52,7 @@ class Node:
             stdin=subprocess.DEVNULL,
             capture_output=True,
             text=True,
-            timeout=60,
+            timeout=PATIENCE_S,
         )
         told = self.root / "told"
         return done.returncode, told.read_text().strip() if told.exists() else ""

@@ -14,6 +14,7 @@ from operations.host.facts import HostFacts
 from operations.host.scripts import read_script
 from tests.unit.conftest import DRIVEN, probe
 from tests.unit.operations.stage_helpers import plan_commands, plan_words
+from tests.waiting import PATIENCE_S
 
 EARLY = (
     'error gathering device information while adding custom device "/dev/cambricon_dev0": '
@@ -70,7 +71,7 @@ def run(host: Path, script: str) -> None:
         ["sh", "-c", script],
         check=True,
         stdin=subprocess.DEVNULL,
-        timeout=60,
+        timeout=PATIENCE_S,
         env={"PATH": f"{host}/bin:/usr/bin:/bin"},
     )
 

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from operations.host.scripts import SCRIPTS_DIR
+from tests.waiting import PATIENCE_S
 
 #: what the script calls of each framework, as its documentation has it; CARDS is how many there are
 TORCH = {
@@ -111,7 +112,7 @@ def check(
         env={"PYTHONPATH": str(folder)},
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=PATIENCE_S,
     )
 
 

@@ -14,6 +14,7 @@ from operations.host.scripts import read_script, script_text
 from operations.stage import HostOptions
 from tests.unit.conftest import BARE, probe
 from tests.unit.operations.stage_helpers import plan_words
+from tests.waiting import PATIENCE_S
 
 HEX = "0123456789abcdef" * 4
 UID = "6f3c1e9a-0b7d-4d0c-9f55-0d7f5c1f6a11"
@@ -125,5 +126,5 @@ def test_a_job_in_a_shell_of_sshds_does_not_stop_sshd(tmp_path: Path) -> None:
         env={"PATH": f"{tmp_path}:/usr/bin:/bin"},
         stderr=subprocess.DEVNULL,
     )
-    assert job.wait(timeout=60) == -15
-    assert waiting.wait(timeout=60) == 0
+    assert job.wait(PATIENCE_S) == -15
+    assert waiting.wait(PATIENCE_S) == 0

@@ -18,6 +18,7 @@ import pytest
 from fleet.errors import Failure
 from operations.host.scripts import script_text
 from operations.image_pull import add_insecure_registry
+from tests.waiting import PATIENCE_S
 
 CONFIG, DIGEST = "sha256:" + "ab" * 32, "sha256:" + "cd" * 32
 HOST = "harbor.example:8443"
@@ -125,13 +126,13 @@ def test_a_pull_that_is_ended_leaves_no_login(machine: Machine, number: signal.S
     assert process.stdin
     process.stdin.write(f"user\n{PASSWORD}\n\n".encode())
     process.stdin.flush()
-    end = time.monotonic() + 30
+    end = time.monotonic() + PATIENCE_S
     while not (machine.root / "began").exists():
         assert time.monotonic() < end and process.poll() is None
         time.sleep(0.02)
     assert (machine.root / "run/mlufleet-pull/config.json").exists()
     os.killpg(process.pid, number)  # as `timeout` does
-    assert process.wait(30) != 0
+    assert process.wait(PATIENCE_S) != 0
     process.stdin.close()
     assert not (machine.root / "run/mlufleet-pull").exists()
 

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from operations.host.scripts import script_text
+from tests.waiting import PATIENCE_S
 
 #: a docker whose one container, torch, has a process unless the file `pid` is gone; `silent` makes
 #: it say nothing
@@ -82,7 +83,7 @@ class Served:
             text=True,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
-            timeout=120,
+            timeout=PATIENCE_S,
         )
         return done.returncode, done.stdout.splitlines()
 

@@ -12,6 +12,7 @@ import pytest
 from operations.host.facts import SourceFacts
 from tests.unit.operations.checkout_host import Host
 from tests.unit.operations.retirement_host import Host as RetiredHost
+from tests.waiting import PATIENCE_S
 
 #: bytes that are no text, with every value
 BINARY = bytes(range(256)) * 8
@@ -425,7 +426,7 @@ def test_a_checkout_stays_its_users(host: Host) -> None:
 
     # git as root, which looks at the result in other tests, does not trust another user's checkout
     process = host.begin(host.wanted)
-    said, _ = process.communicate(timeout=60)
+    said, _ = process.communicate(timeout=PATIENCE_S)
     assert process.returncode == 0, said
     assert others() == []
     assert all(p.stat().st_uid == 1234 for p in host.path.parent.glob("model.kept-*/*"))

@@ -14,6 +14,7 @@ from fleet.errors import FAILURE_TABLE, Failure
 from operations.host.facts import SourceFacts
 from operations.host.scripts import script_text
 from tests.unit.operations.checkout_host import Host
+from tests.waiting import PATIENCE_S
 
 #: what a host's people have git do, in their own or the whole host's file
 SETTINGS = {
@@ -79,7 +80,7 @@ def test_no_program_that_a_checkout_configures_is_run(host: Host, where: str) ->
     os.utime(host.path / "a.py", (1, 1))  # so that git reads it again
     second = host.commit("two\n")
     found = host.probe().sources[str(host.path)]
-    said = host.begin(second).communicate(timeout=60)[0]
+    said = host.begin(second).communicate(timeout=PATIENCE_S)[0]
     assert not ran.exists(), said
     if where == "a name with =":  # that one cannot be left out, so git is not run there
         assert found.status_error
@@ -269,7 +270,7 @@ def test_what_replaces_a_commit_is_not_that_commit(host: Host) -> None:
     host.pin(second)
     host.git("replace", second, host.first, at=host.path)
     host.git("checkout", "-q", "-f", host.first, at=host.path)
-    host.begin(second).communicate(timeout=60)
+    host.begin(second).communicate(timeout=PATIENCE_S)
     assert (host.path / "a.py").read_text() == "two\n"
 
 

@@ -21,6 +21,7 @@ from operations import verdict
 from operations.host.scripts import script_text
 from tests.unit.conftest import DRIVEN, probe
 from tests.unit.mlufleet.watch import looks
+from tests.waiting import PATIENCE_S, until
 
 CARDS = ("0000:39:00.0", "0000:3a:00.0")
 READY, DEGRADED, BROKEN, UNKNOWN = range(4)
@@ -131,17 +132,10 @@ class Host:
     def ask(self, shell: Sequence[str] = ("sh",)) -> tuple[int, str]:
         began = time.monotonic()
         with self.start(shell) as call:
-            said, errors = call.communicate(timeout=60)
+            said, errors = call.communicate(timeout=PATIENCE_S)
         self.seconds = time.monotonic() - began
         assert errors == "" and said.count("\n") == 1
         return call.returncode, said.strip()
-
-
-def wait_until(holds: Callable[[], object]) -> None:
-    end = time.monotonic() + 60
-    while not holds():
-        assert time.monotonic() < end
-        time.sleep(0.01)
 
 
 @pytest.fixture
@@ -327,7 +321,7 @@ def test_a_check_that_no_signal_ends_is_left_behind_once(host: Host) -> None:
         (host.root / "free").touch()
     (host.root / "bin/timeout").unlink()
     host.place()
-    end = time.monotonic() + 60
+    end = time.monotonic() + PATIENCE_S
     while (found := host.ask()) != (READY, "ready"):
         assert time.monotonic() < end, found
 
@@ -347,9 +341,9 @@ def test_a_signal_ends_it_with_a_line_and_without_a_trace(host: Host, shell: lis
     host.tool("docker", "exec sleep 60")
     for number in (signal.SIGTERM, signal.SIGKILL):
         with host.start(shell) as call:
-            wait_until(lambda: list_left(host))
+            until(lambda: list_left(host))
             call.send_signal(number)
-            said = call.communicate(timeout=60)[0]
+            said = call.communicate(timeout=PATIENCE_S)[0]
         if number == signal.SIGTERM:
             assert (call.returncode, said.split(":")[0]) == (UNKNOWN, "unknown")
             assert said.count("\n") == 1
@@ -399,7 +393,7 @@ def test_what_a_check_could_not_write_is_never_taken_for_nothing(
 def test_two_calls_at_once_do_not_meet(host: Host) -> None:
     calls = [host.start(["sh"]) for _ in range(4)]
     for call in calls:
-        assert call.communicate(timeout=60) == ("ready\n", "")
+        assert call.communicate(timeout=PATIENCE_S) == ("ready\n", "")
         assert call.returncode == READY
     assert list_left(host) == []
 

@@ -19,11 +19,11 @@ from typing import Any
 
 import pytest
 
+from tests.waiting import PATIENCE_S, until
+
 ROOT = Path(__file__).parents[3]
 SERVING = ROOT / "files" / "serving"
 STAND_IN = Path(__file__).with_name("stand_in_server.py")
-#: Seconds until a test gives up on something that comes within a second on an idle machine.
-PATIENCE_S = 60.0
 
 
 def load_module(name: str) -> ModuleType:
@@ -50,14 +50,6 @@ def find_port() -> int:
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         return int(free.getsockname()[1])
-
-
-def wait_until(condition: Callable[[], Any], what: str) -> Any:
-    end = time.monotonic() + PATIENCE_S
-    while not (found := condition()):
-        assert time.monotonic() < end, f"not within {PATIENCE_S:g} s: {what}"
-        time.sleep(0.02)
-    return found
 
 
 def lives(pid: int) -> bool:
@@ -101,7 +93,7 @@ def serve_liar() -> Iterator[Callable[..., dict[str, Any]]]:
         port = definition["instances"][0]["port"]
         command = definition["instances"][0]["command"]
         started.append(subprocess.Popen(command, stdout=subprocess.DEVNULL))
-        wait_until(lambda: is_open(port), "the stand-in listens")
+        until(lambda: is_open(port), "the stand-in listens")
         return definition
 
     yield start
@@ -146,7 +138,7 @@ class Container:
                 env={**os.environ, "PYTHONDONTWRITEBYTECODE": "1"},
                 preexec_fn=adopt_orphans,
             )
-        wait_until(self.state_folder.exists, "the supervisor begins")
+        until(self.state_folder.exists, "the supervisor begins")
 
     @property
     def log(self) -> str:

@@ -21,8 +21,8 @@ from tests.unit.serving.conftest import (
     supervisor_instance,
     supervisor_server,
     supervisor_starts,
-    wait_until,
 )
+from tests.waiting import until
 
 
 @pytest.mark.parametrize(
@@ -39,7 +39,7 @@ def test_the_syntax_is_that_of_python_3_6(name: str) -> None:
 
 def test_it_waits_without_a_definition_and_ends_on_sigterm(container: Container) -> None:
     container.process.send_signal(signal.SIGHUP)
-    wait_until(lambda: (container.folder).exists(), "folder")
+    until(lambda: (container.folder).exists(), "folder")
     assert list(container.state_folder.glob("[0-9]*")) == []
     assert container.end() == 0
 
@@ -140,9 +140,9 @@ def test_starts_count_from_the_last_time_that_it_was_ready_for_long(container: C
     container.place(build_definition([], starts_limit=2, steady_after=0))
     for restarts in range(3):
         line = container.wait_for("ready", restarts=restarts)
-        wait_until(lambda n=restarts: container.log.count("ready after") == n + 1, "it is told")
+        until(lambda n=restarts: container.log.count("ready after") == n + 1, "it is told")
         # it has been looked at once more since, which is when the count begins again
-        wait_until(lambda was=line.answered: is_asked_again(container, was), "another answer")
+        until(lambda was=line.answered: is_asked_again(container, was), "another answer")
         os.kill(line.pid, signal.SIGKILL)
 
 
@@ -178,9 +178,9 @@ def test_a_server_that_fails_later_is_started_again(
     container.place(definition)
     first = container.wait_for("ready")
     honest.unlink()
-    wait_until(lambda: (line := container.read()) and line.code == code, code)
+    until(lambda: (line := container.read()) and line.code == code, code)
     honest.touch()
-    again = wait_until(
+    again = until(
         lambda: (line := container.read()) and line.state == "ready" and line.code == "-" and line,
         "ready again",
     )
@@ -196,7 +196,7 @@ def test_the_ready_path_is_asked_however_often_the_question_is_due(
     container.place(build_definition(faults, check_every=0.01))
     container.wait_for("ready")
     honest.unlink()
-    wait_until(lambda: (line := container.read()) and line.code == "SERVE_WRONG", "SERVE_WRONG")
+    until(lambda: (line := container.read()) and line.code == "SERVE_WRONG", "SERVE_WRONG")
 
 
 def test_a_busy_server_lives(container: Container, tmp_path: Path) -> None:
@@ -241,7 +241,7 @@ def test_the_same_definition_changes_nothing(container: Container) -> None:
     pid = container.wait_for("ready").pid
     container.place(definition)
     container.place({"version": 7})
-    wait_until(lambda: "version 1 is needed" in container.log, "the complaint")
+    until(lambda: "version 1 is needed" in container.log, "the complaint")
     line = container.read()
     assert line and (line.pid, line.restarts) == (pid, 0) and lives(pid)
 
@@ -275,7 +275,7 @@ def test_an_orphan_that_has_ended_is_reaped(container: Container) -> None:
     container.place(build_definition(["has-orphan"]))
     container.wait_for("ready")
     orphan = next(line for line in container.log.splitlines() if line.startswith("orphan"))
-    wait_until(lambda: not Path(f"/proc/{orphan.split()[1]}").exists(), "no zombie is left")
+    until(lambda: not Path(f"/proc/{orphan.split()[1]}").exists(), "no zombie is left")
 
 
 def test_a_fault_that_is_printed_brings_the_question_forward(
@@ -291,9 +291,9 @@ def test_a_fault_that_is_printed_brings_the_question_forward(
     address = client.Address("127.0.0.1", definition["instances"][0]["port"])
     with pytest.raises(client.CheckFailure):  # as a user
         client.ask(definition, address, 30)
-    wait_until(lambda: "SERVE_CARD" in container.log, "the fault is told")
+    until(lambda: "SERVE_CARD" in container.log, "the fault is told")
     honest.touch()
-    assert wait_until(
+    assert until(
         lambda: (line := container.read()) and line.state == "ready" and line.restarts, "again"
     )
     assert not lives(first.pid)
@@ -304,7 +304,7 @@ def test_a_server_gets_its_words_and_the_key_file_in_any_locale(container: Conta
     key = container.folder / "key"
     key.write_text("secret")
     container.place(build_definition(["tells", "问：{question}"], key_file=str(key)))
-    told = wait_until(
+    told = until(
         lambda: [line for line in container.log.splitlines() if line.startswith(str(key))],
         "its words",
     )[0]
@@ -324,7 +324,7 @@ def test_a_process_that_not_even_sigkill_ends_is_told(
     table = sys.modules["supervisor_processes"].ProcessTable()
     instance = supervisor_instance.Instance(definition, definition["instances"][0], state, table)
     instance.start()
-    wait_until(lambda: state.code == "SERVE_STUCK", "stuck")
+    until(lambda: state.code == "SERVE_STUCK", "stuck")
     words = (tmp_path / "0").read_text().split("\t")
     assert (words[1], words[5]) == ("unhealthy", "0") and lives(int(words[2]))
     assert {number for _, number in lost} == {signal.SIGTERM, signal.SIGKILL}
@@ -347,11 +347,11 @@ def test_it_says_when_it_has_tried_again(container: Container, tmp_path: Path) -
     definition = build_definition(["exits", "--until", str(mended)], starts_limit=1)
     container.place({**definition, "backoff_first": 60})
     told = container.state_folder / ".retries"
-    wait_until(lambda: told.exists() and told.read_text() == "1\n", "it has seen the definition")
+    until(lambda: told.exists() and told.read_text() == "1\n", "it has seen the definition")
     for restarts in range(3):
         container.wait_for("failed", restarts=restarts)
         container.process.send_signal(signal.SIGHUP)
-        wait_until(lambda n=restarts + 2: told.read_text() == f"{n}\n", "the supervisor reacts")
+        until(lambda n=restarts + 2: told.read_text() == f"{n}\n", "the supervisor reacts")
         line = container.read()
         # what was given up before is not said any more
         assert line and (line.state, line.restarts) != ("failed", restarts)

@@ -19,6 +19,7 @@ from fleet.release import lockfile
 from fleet.release.target import HostTarget, ReleaseTarget
 from mlufleet.watch.look_messages import Ready, decode_message
 from tests.unit import PROJECT
+from tests.waiting import PATIENCE_S
 
 DATA: dict[str, Any] = {"release": "small.yml", "ssh_hostname": "10.0.0.1", "smoke": "auto"}
 
@@ -87,7 +88,7 @@ def run(folder: Path, *words: str, **more: str) -> subprocess.CompletedProcess[s
         stdin=subprocess.DEVNULL,
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=PATIENCE_S,
     )
 
 

@@ -16,6 +16,7 @@ from fleet.inventory import host_selection, pyinfra_loader
 from fleet.release.target import ReleaseTarget
 from mlufleet.cli.main import main
 from tests.unit.fleet.inventory.test_groups import INVENTORIES, beside
+from tests.waiting import PATIENCE_S
 
 ROOT = INVENTORIES.parent
 
@@ -77,7 +78,12 @@ def test_pyinfras_own_command_says_it_too(
     inventory = str(site / name) if name == "fleet.ods" else name
     words = [sys.executable, "-m", "pyinfra", inventory, "debug-inventory"]
     done = subprocess.run(
-        words, cwd=ROOT, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=120
+        words,
+        cwd=ROOT,
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        timeout=PATIENCE_S,
     )
     assert done.returncode == 1 and "Traceback" not in done.stderr
     assert why in done.stdout + done.stderr

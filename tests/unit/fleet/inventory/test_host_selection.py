@@ -22,6 +22,7 @@ from mlufleet.journal import events, journal
 from mlufleet.rollout.session import Session
 from mlufleet.run import deploy_process
 from tests.unit import PROJECT
+from tests.waiting import PATIENCE_S
 
 ROOT = PROJECT
 PLAIN = [f"mlu{n}" for n in range(1, 21)]
@@ -225,7 +226,7 @@ def test_pyinfras_own_command_means_the_same(
         stdin=subprocess.DEVNULL,
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=PATIENCE_S,
     )
     assert done.returncode == status, done.stdout + done.stderr
     assert all(word in done.stdout + done.stderr for word in said)

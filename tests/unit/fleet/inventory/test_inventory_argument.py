@@ -18,6 +18,7 @@ from mlufleet.cli.main import main
 from mlufleet.run import launcher
 from tests.unit import PROJECT
 from tests.unit.fleet.inventory.test_groups import beside
+from tests.waiting import PATIENCE_S
 
 
 def write_hosts(site: Path, suffix: str, address: str = "10.0.0.2") -> Path:
@@ -87,7 +88,12 @@ def test_pyinfras_own_command_reads_it_and_leaves_nothing_behind(
     before = sorted(site.rglob("*"))
     words = [sys.executable, "-m", "pyinfra", str(path), "debug-inventory", "--json"]
     done = subprocess.run(
-        words, cwd=PROJECT, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=120
+        words,
+        cwd=PROJECT,
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        timeout=PATIENCE_S,
     )
     assert done.returncode == 0, done.stderr
     assert '"m1"' in done.stdout and "10.0.0.2" in done.stdout

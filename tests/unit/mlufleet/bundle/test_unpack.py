@@ -15,6 +15,7 @@ from fleet.errors import CodedInputError
 from mlufleet.bundle.unpack import unpack_bundle
 from mlufleet.cli.main import main
 from mlufleet.journal import journal
+from tests.waiting import PATIENCE_S
 
 
 @pytest.mark.parametrize(
@@ -65,7 +66,7 @@ def test_a_full_disk_is_told_in_a_line() -> None:
             words,
             stdin=subprocess.DEVNULL,
             stdout=full,
-            timeout=120,
+            timeout=PATIENCE_S,
             stderr=subprocess.PIPE,
             text=True,
             check=False,

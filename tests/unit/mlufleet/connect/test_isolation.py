@@ -17,6 +17,7 @@ import pytest
 
 from fleet.release.target import ReleaseTarget
 from tests.unit import PROJECT, sshd
+from tests.waiting import PATIENCE_S
 
 #: as root, and without a sudo of the machine's
 SUDO = """#!/bin/sh
@@ -75,7 +76,7 @@ class Site:
             text=True,
             capture_output=True,
             stdin=subprocess.DEVNULL,
-            timeout=240,
+            timeout=PATIENCE_S,
         )
         print(words, done.returncode, done.stdout, done.stderr)
         return done

@@ -16,6 +16,7 @@ import pytest
 
 from mlufleet.connect.jump_hosts import add_strict_options
 from tests.unit import PROJECT, sshd
+from tests.waiting import PATIENCE_S
 
 #: connects to each host as the project's config.py has pyinfra do, and says what it means
 CONNECT = """\
@@ -119,7 +120,7 @@ def found_of(folder: Path, hosts: dict[str, Any]) -> dict[str, list[str]]:
         text=True,
         capture_output=True,
         stdin=subprocess.DEVNULL,
-        timeout=240,
+        timeout=PATIENCE_S,
         env={**os.environ, "PYTHONPATH": str(PROJECT), "SSH_AUTH_SOCK": "", "HOME": str(folder)},
         cwd=folder,
     )

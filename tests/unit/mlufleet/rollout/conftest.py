@@ -16,6 +16,7 @@ import pytest
 
 from tests.unit import PROJECT
 from tests.unit.conftest import BARE
+from tests.waiting import PATIENCE_S
 
 Server = subprocess.Popen[str]
 #: what takes a second of each start is imported once; each rollout is a fork of that
@@ -76,7 +77,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
         env={**os.environ, "PYTHONPATH": str(PROJECT)},
     )
     yield process
-    process.communicate(timeout=60)
+    process.communicate(timeout=PATIENCE_S)
 
 
 def simulate(

@@ -14,6 +14,7 @@ import pytest
 from fleet.paths import PROJECT_ROOT
 from fleet.release.target import ReleaseTarget
 from tests.unit.mlufleet.rollout.conftest import probe
+from tests.waiting import PATIENCE_S
 
 INVENTORY = """
 same = {{"fake_delay": 0, "fake_delay_jitter": 0, "release": {release!r}, "store": {store!r}}}
@@ -62,7 +63,7 @@ def run(folder: Path, *words: str) -> subprocess.CompletedProcess[str]:
         stdin=subprocess.DEVNULL,
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=PATIENCE_S,
     )
 
 

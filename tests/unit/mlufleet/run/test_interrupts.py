@@ -39,8 +39,8 @@ from mlufleet.run.host_log import HostLog
 from mlufleet.run.run import Run
 from operations.host.context import RunContext
 from tests.journals import read_events
-from tests.runs import until
 from tests.unit import PROJECT
+from tests.waiting import PATIENCE_S, until
 
 ROOT = PROJECT
 COMMANDS = [
@@ -87,7 +87,7 @@ def python(*words: str, cwd: Path, **more: Any) -> subprocess.CompletedProcess[s
         cwd=cwd,
         stdin=subprocess.DEVNULL,
         text=True,
-        timeout=120,
+        timeout=PATIENCE_S,
         preexec_fn=defaults,
         **{"env": {**os.environ, "PYTHONPATH": str(ROOT)}, **more},
     )
@@ -136,7 +136,7 @@ def test_closed_streams_are_no_files_of_the_run(tmp_path: Path) -> None:
     done = subprocess.run(
         ["sh", "-c", words, program],
         cwd=tmp_path,
-        timeout=60,
+        timeout=PATIENCE_S,
         env={**os.environ, "PYTHONPATH": str(ROOT)},
     )
     assert done.returncode == 0
@@ -349,9 +349,9 @@ def test_who_only_tells_mlufleet_has_told_pyinfra_as_well(
         start_new_session=True,
     )
     try:
-        until(lambda: (project / "ready").exists(), 60)
+        until(lambda: (project / "ready").exists())
         process.send_signal(number)
-        assert process.wait(timeout=60) == 1
+        assert process.wait(PATIENCE_S) == 1
     finally:
         process.kill()
     assert (project / "told").read_text() == "told\n"
@@ -404,7 +404,7 @@ def test_a_working_folder_that_is_gone_is_told_in_a_sentence(tmp_path: Path) -> 
         cwd=tmp_path,
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=PATIENCE_S,
         env={**os.environ, "PYTHONPATH": str(ROOT)},
     )
     assert done.returncode in (1, 3) and "Traceback" not in done.stderr, done.stderr

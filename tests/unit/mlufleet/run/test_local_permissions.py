@@ -14,6 +14,7 @@ from fleet.release.target import ReleaseTarget
 from mlufleet.run import local_permissions
 from mlufleet.run.launcher import validate_inventory
 from operations.host.scripts import script_text
+from tests.waiting import PATIENCE_S
 
 ROOT = os.getuid() == 0
 
@@ -84,7 +85,7 @@ def ran(script: str, *arguments: str, state: Path, given: str) -> subprocess.Com
         input=given,
         text=True,
         capture_output=True,
-        timeout=60,
+        timeout=PATIENCE_S,
     )
 
 

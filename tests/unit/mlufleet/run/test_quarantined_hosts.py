@@ -20,6 +20,7 @@ from mlufleet.report.model import parse_report
 from mlufleet.run import launcher
 from tests.unit import PROJECT
 from tests.unit.mlufleet.rollout.conftest import INVENTORY, probe
+from tests.waiting import PATIENCE_S
 
 NAMES = ["@fake/mlu000", "@fake/mlu001"]
 MARK = quarantine.Quarantine.begin("watch", "cards drop", "CARD_DROPPED", 0)
@@ -45,7 +46,7 @@ def call(site: Path, *words: str) -> subprocess.CompletedProcess[str]:
         stdin=subprocess.DEVNULL,
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=PATIENCE_S,
     )
 
 

@@ -20,6 +20,7 @@ from mlufleet.watch.look_messages import (
 )
 from mlufleet.watch.look_process import ForkServer, LineBuffer
 from mlufleet.watch.observation import SEEN, Observation
+from tests.waiting import PATIENCE_S
 
 LIMIT_S = 2.0
 
@@ -89,7 +90,7 @@ def test_the_end_of_the_watch_is_the_end_of_all(server: subprocess.Popen[bytes])
     server.stdin.flush()
     assert isinstance(decode_message(server.stdout.readline()), Observed)
     server.stdin.close()
-    assert server.wait(20) == 0
+    assert server.wait(PATIENCE_S) == 0
     assert server.stdout.read() == b""  # at once, as nobody has the pipe any more
 
 

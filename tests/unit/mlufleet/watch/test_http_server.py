@@ -14,6 +14,7 @@ import pytest
 
 from mlufleet.watch import http_connections, http_server
 from mlufleet.watch.http_server import HttpServer, Page
+from tests.waiting import PATIENCE_S
 
 TOKEN = "a token of the test"
 BODY = b"x" * 20_000_000
@@ -99,7 +100,7 @@ def test_slow_clients_hold_nobody_up(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_a_request_in_drops_is_cut(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(http_server, "REQUEST_LIMIT_S", 0.5)
     with served() as server, socket.create_connection(("127.0.0.1", server.port)) as sock:
-        end = time.monotonic() + 20
+        end = time.monotonic() + PATIENCE_S
         sock.sendall(b"GET /metrics HTTP/1.1\r\nX: ")
         with pytest.raises(OSError):
             while time.monotonic() < end:
@@ -135,7 +136,7 @@ def test_a_client_that_does_not_read_is_dropped(monkeypatch: pytest.MonkeyPatch)
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
         sock.connect(("127.0.0.1", server.port))
         sock.sendall(b"GET /large HTTP/1.0\r\n\r\n")
-        end = time.monotonic() + 20
+        end = time.monotonic() + PATIENCE_S
         while any("process_request" in one.name for one in threading.enumerate()):
             assert time.monotonic() < end
             time.sleep(0.02)

@@ -16,6 +16,7 @@ from mlufleet.watch.look_client import LookClient
 from mlufleet.watch.look_messages import Ready
 from mlufleet.watch.observation import SEEN, UNPROBED, Observation
 from tests.unit.mlufleet.watch import fake_looks
+from tests.waiting import PATIENCE_S
 
 
 class Told:
@@ -52,7 +53,7 @@ class Bench:
         self.client = LookClient(command, self.told, self.inbox.put)
 
     def until(self, holds: Callable[[], object]) -> None:
-        end = time.monotonic() + 30
+        end = time.monotonic() + PATIENCE_S
         while not holds():
             assert time.monotonic() < end
             self.client.keep_alive()

@@ -21,6 +21,7 @@ from mlufleet.watch.look_messages import Observed, RoundEnded
 from mlufleet.watch.observation import SEEN, UNPROBED, UNREACHABLE
 from tests.looks import looking
 from tests.unit import PROJECT, sshd
+from tests.waiting import PATIENCE_S, until
 
 SUDO = """#!/bin/sh
 while case "${1-}" in -*) true ;; *) false ;; esac do shift; done
@@ -32,7 +33,7 @@ CONFIG = f"""\
 from mlufleet.connect import settings
 from operations.host import probe
 
-settings.LOGIN_TIMEOUT_S, settings.RETRY_DELAYS_S = 2, ()
+settings.LOGIN_TIMEOUT_S, settings.RETRY_DELAYS_S = 25, ()
 exec(open({str(PROJECT / "config.py")!r}).read())
 """
 #: what each bad host is seen as
@@ -69,11 +70,7 @@ def clone(site: Path, wanted: ReleaseTarget, tmp_path: Path) -> Iterator[Path]:
 
 def wait_for_child(pid: int) -> int:
     """The only child of a process."""
-    file, end = Path(f"/proc/{pid}/task/{pid}/children"), time.monotonic() + 20
-    while not (found := file.read_text().split()):
-        assert time.monotonic() < end
-        time.sleep(0.02)
-    (child,) = found
+    (child,) = until(lambda: Path(f"/proc/{pid}/task/{pid}/children").read_text().split())
     return int(child)
 
 
@@ -120,7 +117,7 @@ def test_a_wrong_inventory_is_refused_before_any_look(clone: Path) -> None:
         env={**os.environ, "PYTHONPATH": str(PROJECT)},
         capture_output=True,
         stdin=subprocess.DEVNULL,
-        timeout=60,
+        timeout=PATIENCE_S,
     )
     assert done.returncode == 3 and done.stdout == b"" and b"hosts.py: one: " in done.stderr
 
@@ -132,7 +129,7 @@ def test_the_command_looks_tells_and_shows(clone: Path) -> None:
     env = {**os.environ, "PYTHONPATH": str(PROJECT), "SSH_AUTH_SOCK": ""}
     command = [sys.executable, "-m", "mlufleet", "watch", "hosts.py"]
     once = subprocess.run(
-        [*command, "--once"], cwd=clone, env=env, stdin=subprocess.DEVNULL, timeout=60
+        [*command, "--once"], cwd=clone, env=env, stdin=subprocess.DEVNULL, timeout=PATIENCE_S
     )
     assert once.returncode == 2 and not (clone / "runs").exists()
     with socket.create_server(("127.0.0.1", 0)) as free:
@@ -154,9 +151,11 @@ def test_the_command_looks_tells_and_shows(clone: Path) -> None:
             }.items():
                 with urllib.request.urlopen(f"http://127.0.0.1:{port}{path}", timeout=20) as page:
                     assert text in page.read().decode(), path
-            second = subprocess.run(command, cwd=clone, env=env, capture_output=True, timeout=60)
+            second = subprocess.run(
+                command, cwd=clone, env=env, capture_output=True, timeout=PATIENCE_S
+            )
             assert second.returncode == 3 and f"process {watch.pid} of" in second.stderr.decode()
             watch.terminate()
-            assert watch.wait(20) == 0
+            assert watch.wait(PATIENCE_S) == 0
         finally:
             watch.kill()

@@ -6,8 +6,7 @@ import os
 import signal
 import subprocess
 import sys
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -23,6 +22,7 @@ from mlufleet.watch.store import Store
 from tests.unit import PROJECT
 from tests.unit.mlufleet.watch import fake_looks
 from tests.unit.mlufleet.watch.notices.robots import listening
+from tests.waiting import PATIENCE_S, until
 
 DOWN = {
     "outcome": UNREACHABLE,
@@ -78,13 +78,6 @@ class Watched:
         until(lambda: len(fake_looks.list_looks(self.world)) >= before + count)
 
 
-def until(holds: Callable[[], object]) -> None:
-    end = time.monotonic() + 30
-    while not holds():
-        assert time.monotonic() < end
-        time.sleep(0.02)
-
-
 @pytest.fixture
 def watched(tmp_path: Path) -> Iterator[Watched]:
     found = Watched(tmp_path)
@@ -101,7 +94,7 @@ def test_what_two_looks_see_is_told_once_whatever_kills_the_watch(watched: Watch
         # one that a kill has come between to is taken twice, as the same message
         until(lambda: len({one["id"]: one for one in robots.taken.get("open", ())}) == 2)
         watch.send_signal(signal.SIGTERM)
-        assert watch.wait(20) == 0
+        assert watch.wait(PATIENCE_S) == 0
     messages = {one["id"]: one for one in robots.taken["open"]}.values()
     told = [[one["kind"] for one in message["changes"]] for message in messages]
     assert told == [["opened"], ["resolved"]]
@@ -139,7 +132,7 @@ def test_hangup_reads_the_inventory_anew_and_a_wrong_one_is_not_used(watched: Wa
     watch.send_signal(signal.SIGHUP)
     until(lambda: "three" in fake_looks.list_looks(watched.world))
     watch.send_signal(signal.SIGINT)
-    assert watch.wait(20) == 0
+    assert watch.wait(PATIENCE_S) == 0
 
 
 def test_what_is_new_is_looked_at_again_long_before_its_time(watched: Watched) -> None:
@@ -147,27 +140,27 @@ def test_what_is_new_is_looked_at_again_long_before_its_time(watched: Watched) -
     watch = watched.start("rarely")
     until(lambda: watched.lines("one opened"))
     watch.send_signal(signal.SIGTERM)
-    assert watch.wait(20) == 0
+    assert watch.wait(PATIENCE_S) == 0
     assert sorted(fake_looks.list_looks(watched.world)) == ["one", "one", "two"]
 
 
 def test_a_wrong_inventory_at_the_start_ends_it(watched: Watched) -> None:
     fake_looks.write_world(watched.world, invalid="hosts.py:1: no such release")
-    assert watched.start().wait(20) == 3
+    assert watched.start().wait(PATIENCE_S) == 3
     assert watched.lines("no such release") == ["hosts.py:1: no such release"]
 
 
 def test_one_pass_looks_at_each_host_once(watched: Watched) -> None:
-    assert watched.start("once").wait(20) == 0
+    assert watched.start("once").wait(PATIENCE_S) == 0
     assert sorted(fake_looks.list_looks(watched.world)) == ["one", "two"]
 
 
 def test_one_pass_says_what_it_saw(watched: Watched) -> None:
     fake_looks.write_world(watched.world, seen={"one": DOWN})
-    assert watched.start("once").wait(20) == 0
+    assert watched.start("once").wait(PATIENCE_S) == 0
     (told,) = watched.lines("seen: UNREACHABLE: no answer")
     assert " one " in told and not watched.lines("opened")
-    assert watched.start("once").wait(20) == 0
+    assert watched.start("once").wait(PATIENCE_S) == 0
     assert len(watched.lines("one opened")) == len(watched.lines("seen: ")) == 1
 
 
@@ -176,7 +169,7 @@ def test_a_signal_does_not_wait_for_a_host_that_hangs(watched: Watched) -> None:
     watch = watched.start()
     until(lambda: "one" in fake_looks.list_looks(watched.world))
     watch.send_signal(signal.SIGTERM)
-    assert watch.wait(20) == 0
+    assert watch.wait(PATIENCE_S) == 0
 
 
 def test_what_a_host_says_cannot_end_the_watch(watched: Watched) -> None:
@@ -186,7 +179,7 @@ def test_what_a_host_says_cannot_end_the_watch(watched: Watched) -> None:
     until(lambda: watched.lines("one opened"))
     assert r"half of ?,; , \x1b[2J" in watched.lines("one opened")[0]
     watch.send_signal(signal.SIGTERM)
-    assert watch.wait(20) == 0
+    assert watch.wait(PATIENCE_S) == 0
 
 
 def test_a_full_disk_below_its_output_does_not_end_the_watch(watched: Watched) -> None:
@@ -194,7 +187,7 @@ def test_a_full_disk_below_its_output_does_not_end_the_watch(watched: Watched) -
     watch = watched.start(output=Path("/dev/full"))
     watched.wait_for_looks(12)
     watch.send_signal(signal.SIGTERM)
-    assert watch.wait(20) == 0
+    assert watch.wait(PATIENCE_S) == 0
     (told,) = watched.lines("cannot be printed")
     assert "No space left on device" in told
     changes = load_history(watched.state, 0).changes
@@ -222,7 +215,7 @@ def test_the_service_manager_is_told(watched: Watched, tmp_path: Path) -> None:
             hear(word)
         watch.send_signal(signal.SIGTERM)
         hear("STOPPING=1")
-        assert watch.wait(20) == 0
+        assert watch.wait(PATIENCE_S) == 0
 
 
 if __name__ == "__main__":

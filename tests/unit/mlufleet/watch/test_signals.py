@@ -6,8 +6,7 @@ import os
 import signal
 import subprocess
 import sys
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import ExitStack, suppress
 from pathlib import Path
 
@@ -15,6 +14,7 @@ import pytest
 
 from fleet.release.target import ReleaseTarget
 from tests.unit import PROJECT, sshd
+from tests.waiting import PATIENCE_S, until
 
 
 @pytest.fixture
@@ -32,13 +32,6 @@ def clone(site: Path, wanted: ReleaseTarget, tmp_path: Path) -> Iterator[Path]:
         hosts = sshd.host_data(folder, site, ports)
         (folder / "hosts.py").write_text(f"some = {[('silent', hosts['silent'])]!r}\n")
         yield folder
-
-
-def until(holds: Callable[[], object]) -> None:
-    end = time.monotonic() + 60
-    while not holds():
-        assert time.monotonic() < end
-        time.sleep(0.01)
 
 
 def children(pid: int) -> list[int]:
@@ -89,7 +82,7 @@ def test_they_end_all_of_it_quietly(
                 for pid in (*others, watch.pid):
                     with suppress(ProcessLookupError):
                         os.kill(pid, signal.SIGTERM)
-            said = watch.communicate(timeout=60)
+            said = watch.communicate(timeout=PATIENCE_S)
         finally:
             watch.kill()
     assert (watch.returncode, said) == (status, ("", ""))

@@ -16,6 +16,7 @@ from mlufleet.watch.look_child import END_LIMIT_S
 from mlufleet.watch.service import MEND_END_LIMIT_S
 from mlufleet.watch.unit_files import UnitSettings, quote_word, render_units
 from mlufleet.watch.unit_install import install_units
+from tests.waiting import PATIENCE_S
 
 #: systemd's measure of what a service could do, from 0 (nothing) to 10
 MAX_EXPOSURE = 3.0
@@ -28,7 +29,7 @@ def units(folder: Path, *, once: bool = False) -> dict[str, str]:
 
 
 def run(*words: str | Path) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(words, capture_output=True, text=True, timeout=60)
+    return subprocess.run(words, capture_output=True, text=True, timeout=PATIENCE_S)
 
 
 @pytest.mark.skipif(not shutil.which("systemd-analyze"), reason="there is no systemd here")

@@ -12,6 +12,7 @@ import pytest
 from operations.host.file_edit import decode_content
 from operations.host.scripts import script_text
 from tests.unit.conftest import git
+from tests.waiting import PATIENCE_S
 
 NEW = hashlib.sha256(b"new\n").hexdigest()
 
@@ -25,7 +26,7 @@ def run_script(
         input=base64.b64encode(given).decode(),
         text=True,
         capture_output=True,
-        timeout=60,
+        timeout=PATIENCE_S,
     )
 
 

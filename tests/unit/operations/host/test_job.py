@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from operations.host.scripts import script_text
+from tests.waiting import PATIENCE_S
 
 WHO = "run-1\toperator\tstage\ttitle"
 #: takes two lines, and waits for no end of its input
@@ -41,7 +42,7 @@ def begin(state: Path) -> subprocess.Popen[str]:
 
 def test_lines_reach_the_job_and_no_file(state: Path) -> None:
     job = begin(state)
-    output = job.communicate("one $x\nse'cret\n.\n", timeout=60)[0]
+    output = job.communicate("one $x\nse'cret\n.\n", timeout=PATIENCE_S)[0]
     assert job.returncode == 0 and output.splitlines() == ["got one $x, se'cret"]
     files = [path for path in state.rglob("*") if path.is_file()]
     assert not [path for path in files if path.name != "log" and "cret" in path.read_text()]
@@ -52,13 +53,13 @@ def test_a_connection_that_was_lost_between_them_gives_them_again(state: Path) -
     assert cut.stdin
     cut.stdin.write("one\nse")
     cut.stdin.close()
-    end = time.monotonic() + 30
+    end = time.monotonic() + PATIENCE_S
     while not (state / "jobs/run-1-1/pid").exists():
         assert time.monotonic() < end
         time.sleep(0.02)
     cut.kill()
-    cut.wait(30)
+    cut.wait(PATIENCE_S)
     assert not (state / "jobs/run-1-1/status").exists()
     again = begin(state)
-    output = again.communicate("one\ntwo\n.\n", timeout=60)[0]
+    output = again.communicate("one\ntwo\n.\n", timeout=PATIENCE_S)[0]
     assert again.returncode == 0 and output.splitlines() == ["got one, two"]

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from operations.host.scripts import read_script, script_text
-from tests.runs import until
+from tests.waiting import PATIENCE_S, until
 
 Process = subprocess.Popen[str]
 
@@ -37,7 +37,7 @@ class Host:
 
     def beaten(self, run: str) -> Process:
         """The lock in the hands of a run that has just given a sign of life."""
-        assert self.acquire(run).wait(timeout=10) == 0
+        assert self.acquire(run).wait(PATIENCE_S) == 0
         beat = self.begin("beat", run)
         sign(beat)
         return beat
@@ -53,7 +53,7 @@ def sign(beat: Process) -> None:
 def hang_up(beat: Process) -> None:
     assert beat.stdin
     beat.stdin.close()
-    assert beat.wait(timeout=10) == 0
+    assert beat.wait(PATIENCE_S) == 0
 
 
 @pytest.fixture
@@ -73,7 +73,7 @@ def test_what_a_dying_holder_still_does_to_its_lock_is_no_sign_of_life(host: Hos
     contender = host.acquire("two")
     time.sleep(1.5)  # it has looked at the lock
     hang_up(beat)
-    said, _ = contender.communicate(timeout=20)
+    said, _ = contender.communicate(timeout=PATIENCE_S)
     assert contender.returncode == 0 and set(said.split()) == {"@@waiting"}
     assert host.lock.read_text().startswith("two\t")
     assert "took over the lock held by one@here" in (host.lock.parent / "audit.log").read_text()
@@ -86,9 +86,9 @@ def test_who_waits_for_a_lock_does_not_take_it_for_a_controller_that_is_gone(hos
     assert orphan.stdout
     orphan.stdout.close()
     hang_up(beat)
-    assert orphan.wait(timeout=20) != 0
+    assert orphan.wait(PATIENCE_S) != 0
     assert host.lock.read_text().startswith("one\t")
-    assert host.acquire("three").wait(timeout=20) == 0
+    assert host.acquire("three").wait(PATIENCE_S) == 0
 
 
 def test_a_holder_one_of_whose_connections_has_ended_is_alive(host: Host) -> None:
@@ -97,28 +97,29 @@ def test_a_holder_one_of_whose_connections_has_ended_is_alive(host: Host) -> Non
     contender = host.acquire("two")
     time.sleep(1.5)
     sign(new)
-    said, _ = contender.communicate(timeout=20)
+    said, _ = contender.communicate(timeout=PATIENCE_S)
     assert contender.returncode == 1 and "@@code LOCKED" in said and "held by one@here" in said
     assert host.lock.read_text().startswith("one\t")
 
 
 def test_a_lock_that_was_taken_away_gets_no_sign_of_life_from_who_had_it(host: Host) -> None:
     beat = host.beaten("one")
-    assert host.begin("break", "me@here").wait(timeout=10) == 0
+    assert host.begin("break", "me@here").wait(PATIENCE_S) == 0
     hang_up(beat)
     assert not host.lock.exists()
-    assert host.acquire("two").wait(timeout=5) == 0
+    taken = host.acquire("two")
+    assert taken.communicate(timeout=PATIENCE_S)[0] == "" and taken.returncode == 0
 
 
 def test_a_lock_that_cannot_be_written_is_not_had(host: Host) -> None:
     (host.lock.parent / "lock.part").symlink_to("/dev/full")
     taken = host.acquire("one")
-    said, _ = taken.communicate(timeout=60)
+    said, _ = taken.communicate(timeout=PATIENCE_S)
     assert taken.returncode == 1 and "lock cannot be written" in str(said)
     assert not host.lock.exists()
     (host.lock.parent / "lock.part").unlink()
     host.lock.mkdir()
-    assert host.acquire("one").wait(timeout=60) == 1, "a folder of that name is no lock"
+    assert host.acquire("one").wait(PATIENCE_S) == 1, "a folder of that name is no lock"
 
 
 def test_a_stamp_that_cannot_be_written_leaves_the_one_that_is_there(tmp_path: Path) -> None:
@@ -146,7 +147,7 @@ def test_the_half_of_a_step_is_not_run(tmp_path: Path, part: str) -> None:
         ["sh", "-c", f"WHO='run1\tme\tstage\tstep'\n{whole}", "job", *words],
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=PATIENCE_S,
         env={"PATH": f"{tmp_path}:/usr/bin:/bin"},
     )
     assert done.returncode == 1 and "jobs/x cannot be written" in done.stdout
@@ -171,6 +172,6 @@ def test_who_waits_for_a_dead_runs_step_ends_with_its_own_controller(host: Host)
         until(host.lock.exists)
         assert contender.stdout
         contender.stdout.close()
-        assert contender.wait(timeout=10) != 0 and step.poll() is None
+        assert contender.wait(PATIENCE_S) != 0 and step.poll() is None
     finally:
         step.communicate()

@@ -19,6 +19,7 @@ from operations.host.wire import (
     quote_for_any_shell,
     run_in_terminal,
 )
+from tests.waiting import PATIENCE_S
 
 #: what each of them is special to in some shell, and what is no text at all
 NASTY = "it's; \"$HOME\" `id` \\n \\041 !! 100% {a,b} ~ * # é 登鹳雀楼 \t$'x'"
@@ -119,7 +120,7 @@ def test_a_terminal_leaves_input_output_and_status_alone(tmp_path: Path) -> None
         ["setsid", "-w", "sh", "-c", run_in_terminal(command)],
         input=given,
         capture_output=True,
-        timeout=60,
+        timeout=PATIENCE_S,
         env={**os.environ, "TMPDIR": str(tmp_path)},
     )
     assert done.stdout == given and (done.returncode, done.stderr) == (9, b"wrong\n")
@@ -248,7 +249,7 @@ def test_sudo_is_answered_from_memory(
     assert answer[:2] == [how, code]
     assert why in base64.b64decode(answer[2]).decode()
     login.stdin.close()
-    assert login.wait(30) == 0 and not folder.exists()
+    assert login.wait(PATIENCE_S) == 0 and not folder.exists()
 
 
 @pytest.mark.parametrize("said", ["dd: error writing 'x': Disk quota exceeded", "设备上没有空间"])

@@ -18,6 +18,7 @@ from fleet.release import usual_folders
 from mlufleet.run import host_checks
 from operations.host.scripts import script_text
 from operations.transfer import reuse
+from tests.waiting import PATIENCE_S
 
 MIB = 1 << 20
 #: somebody who is not root
@@ -71,7 +72,7 @@ class Machine:
             input=manifest,
             text=True,
             capture_output=True,
-            timeout=60,
+            timeout=PATIENCE_S,
             env={"PATH": f"{self.programs}:{os.environ['PATH']}"},
         )
         assert done.returncode == 0 and "@@end" in done.stdout, done.stderr

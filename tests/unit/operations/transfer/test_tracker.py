@@ -22,6 +22,7 @@ from operations.host.scripts import script_text
 from operations.transfer.aria2 import ARIA2_OPTIONS, SERVE_OPTIONS
 from operations.transfer.seeder import Seeder, find_free_port
 from operations.transfer.tracker import TrackedPeer, Tracker, compact_peer
+from tests.waiting import PATIENCE_S
 
 HASH = b"\x00\xff%&=+" + b"h" * 14
 
@@ -204,7 +205,7 @@ def served(file: Path, size: int, described: bytes) -> Iterator[tuple[int, int]]
     finally:
         running.stdin.close()  # the run does not need it any more
         running.stdout.close()
-        assert running.wait(20) is not None
+        assert running.wait(PATIENCE_S) is not None
 
 
 def is_running(pid: int) -> bool:
@@ -238,12 +239,12 @@ def test_a_host_serves_a_file_from_its_place_and_only_reads_it(
     before = file.stat()
     with served(other, len(content), described) as (port, pid):
         assert not opened_for_writing(pid, other)
-        got = fetched(port, described, tmp_path / "host", 30 if is_right else 4)
+        got = fetched(port, described, tmp_path / "host", PATIENCE_S if is_right else 4)
         assert (got == content) is is_right, "what is wrong is of no use to others"
     after = file.stat()
     assert file.read_bytes() == content and after.st_mtime_ns == before.st_mtime_ns
     assert {path.name for path in tmp_path.iterdir()} == {"users own", "place", "host"}
-    end = time.monotonic() + 20
+    end = time.monotonic() + PATIENCE_S
     while is_running(pid):
         assert time.monotonic() < end, "it serves on, although the run does not need it"
         gevent.sleep(0.1)

@@ -31,6 +31,7 @@ from mlufleet.watch.notices.messages import Message, compose_message
 from mlufleet.watch.notices.receivers import NoticeSettings, load_settings
 from mlufleet.watch.problems import Change, Problem
 from tests.unit.mlufleet.watch.notices.robots import SECRET, TOKEN, Robots, drip, listening
+from tests.waiting import until
 
 SETTINGS = """\
 collect: 0
@@ -225,15 +226,15 @@ def test_a_receiver_that_is_down_holds_up_no_other_and_is_told_later(
     notifier = Notifier(settings, queue)
     notifier.start()
     try:
-        wait_until(lambda: {"hook", "dingtalk", "feishu"} <= robots.taken.keys())
-        wait_until(lambda: notifier.errors["wecom"])
+        until(lambda: {"hook", "dingtalk", "feishu"} <= robots.taken.keys())
+        until(lambda: notifier.errors["wecom"])
         queue.changes.append((2, change("mlu2")))
         (tmp_path / "wecom").write_text(f"{robots.url}/wecom?key={TOKEN}\n")
         notifier.wake()
-        wait_until(lambda: queue.told["wecom"] == 2 and not any(notifier.errors.values()))
+        until(lambda: queue.told["wecom"] == 2 and not any(notifier.errors.values()))
     finally:
         notifier.stop(5)
-    wait_until(lambda: queue.told == dict.fromkeys(("hook", "ding", "lark", "wecom"), 2))
+    until(lambda: queue.told == dict.fromkeys(("hook", "ding", "lark", "wecom"), 2))
     # the one that was down was told both at once, and nobody was told anything twice
     assert ["mlu1" in text and "mlu2" in text for text in robots.taken["wecom"]] == [True]
     assert [len(document["changes"]) for document in robots.taken["hook"]] == [1, 1]
@@ -259,17 +260,10 @@ def test_what_comes_between_a_look_and_the_wait_is_told(tmp_path: Path, robots: 
     queue.notifier = Notifier(load(tmp_path, robots, text), queue)
     queue.notifier.start()
     try:
-        wait_until(lambda: queue.told.get("hook") == 1)
+        until(lambda: queue.told.get("hook") == 1)
     finally:
         queue.notifier.stop(5)
     assert len(robots.taken["hook"]) == 1
-
-
-def wait_until(true: Any) -> None:
-    end = time.monotonic() + 20
-    while not true():
-        assert time.monotonic() < end
-        time.sleep(0.01)
 
 
 class Mailbox:

@@ -13,6 +13,8 @@ import time
 from pathlib import Path
 from typing import Any
 
+from tests.waiting import PATIENCE_S
+
 
 def list_calls(folder: Path) -> list[dict[str, Any]]:
     """What was noted, oldest first."""
@@ -33,7 +35,7 @@ def main(folder: Path, *words: str) -> int:
 
     signal.signal(signal.SIGTERM, stop)
     note("begun")
-    end = time.monotonic() + 60
+    end = time.monotonic() + PATIENCE_S
     while (folder / "hold").exists() and time.monotonic() < end:
         time.sleep(0.02)
     note("ended")

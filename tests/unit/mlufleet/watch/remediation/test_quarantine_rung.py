@@ -39,16 +39,10 @@ from mlufleet.watch.store import Store
 from tests import snapshots
 from tests.unit import PROJECT
 from tests.unit.mlufleet.watch.remediation import stub
+from tests.waiting import until
 
 FILE = Path(quarantine.FILE_NAME)
 DEAD = Quarantine.begin("kang@ops", "cards drop", "CARD_DROPPED", 0)
-
-
-def until(holds: Callable[[], object], seconds: float = 30) -> None:
-    end = time.monotonic() + seconds
-    while not holds():
-        assert time.monotonic() < end
-        time.sleep(0.02)
 
 
 class Fleet:

@@ -7,7 +7,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -40,6 +40,7 @@ from tests import snapshots
 from tests.unit import PROJECT
 from tests.unit.mlufleet.watch import fake_looks
 from tests.unit.mlufleet.watch.remediation import stub
+from tests.waiting import PATIENCE_S, until
 
 DRIFT = {"container": ["start container a"]}
 LOCKED: dict[str, Any] = {
@@ -49,13 +50,6 @@ LOCKED: dict[str, Any] = {
     "remedy": "",
     "tail": [],
 }
-
-
-def until(holds: Callable[[], object], seconds: float = 30) -> None:
-    end = time.monotonic() + seconds
-    while not holds():
-        assert time.monotonic() < end
-        time.sleep(0.02)
 
 
 def settings(folder: Path, grace_s: float = 60, **policy: int) -> RemediationSettings:
@@ -302,7 +296,7 @@ def test_a_watch_that_ends_lets_a_run_end_its_step(fleet: Fleet) -> None:
     )
     until(lambda: fleet.begun)
     process.send_signal(signal.SIGTERM)
-    assert process.wait(30) == 0
+    assert process.wait(PATIENCE_S) == 0
     assert [one["what"] for one in stub.list_calls(folder)] == ["begun", "stopped"]
     store = Store(folder / "state")
     (run,) = (one for one in store.list_decisions() if one.is_run)
