@@ -32,7 +32,7 @@ run.record_assessment(host, plan)
 if plan.refusal:
     refused(*plan.refusal, name="Refused")
 elif plan.drift:
-    swarm.register_demand(host, plan.checksums)
+    swarm.register_demand(host, plan.files)
     preflight.passed(plan, name="Preflight")
     lock.acquired(run.owner, name="Lock")
     if plan.prefetchable:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from fleet import module_key
@@ -161,9 +162,9 @@ class HostPlan(HostSpec):
                     yield label, weights.build_upload(release, item)
 
     @property
-    def checksums(self) -> set[str]:
-        """The sha256 of every file of these."""
-        return {sha for upload in self.uploads for _, _, sha in upload.files.values()}
+    def files(self) -> dict[str, Path]:
+        """The sha256 of every file of these, and where it is on the controller."""
+        return {sha: path for upload in self.uploads for path, _, sha in upload.files.values()}
 
     @property
     def prefetchable(self) -> list[Upload]:

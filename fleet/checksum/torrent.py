@@ -1,8 +1,7 @@
-"""The torrent of one large file; its pieces are the chunks of :mod:`fleet.checksum.chunks`.
+"""The torrent of one large file, as BEP 3 describes it.
 
-That is why SSH can resume whatever a swarm leaves unfinished. Torrents are cached under the
-SHA-256 of the file. A damaged cache entry can cost time but never deliver a wrong file, because
-hosts verify the SHA-256.
+Torrents are cached under the SHA-256 of the file. A damaged cache entry can cost time but never
+deliver a wrong file, because hosts verify the SHA-256.
 """
 
 from __future__ import annotations
@@ -16,6 +15,25 @@ from fleet.checksum import cache, chunks
 from fleet.documents import atomic_write
 from fleet.language import _
 
+#: Size of a piece. It is soon complete, so that a host can give it to others, and SSH loses little
+#: of what a swarm leaves unfinished: a chunk of :mod:`fleet.checksum.chunks` is four pieces.
+PIECE_BYTES = 1 << 20
+#: Pieces of a file at most: its torrent has 20 bytes for each, and each host gets the torrent.
+MAX_PIECES = 1 << 14
+_BEGIN, _END = b"d4:info", b"e"
+
+
+def find_piece_bytes(size: int) -> int:
+    """Return the size of the pieces of a file.
+
+    Args:
+        size: Size of the file in bytes.
+    """
+    piece_bytes = PIECE_BYTES
+    while size > MAX_PIECES * piece_bytes:
+        piece_bytes *= 2
+    return piece_bytes
+
 
 def cache_path(sha: str) -> Path:
     """Return where the torrent of a file is cached.
@@ -23,50 +41,36 @@ def cache_path(sha: str) -> Path:
     Args:
         sha: SHA-256 of the file.
     """
-    return cache.index_path().with_name("torrents") / f"{sha}.{chunks.CHUNK_BYTES}"
-
-
-def decode_bencode(data: bytes) -> Any:
-    """Decode bencoded data.
-
-    Args:
-        data: The encoded data.
-
-    Returns:
-        The value; strings are bytes.
-
-    Raises:
-        RuntimeError: The data is not bencoded.
-    """
-    import libtorrent as lt
-
-    return lt.bdecode(data)
+    return cache.index_path().with_name("torrents") / f"{sha}.{PIECE_BYTES}"
 
 
 def encode_bencode(value: Any) -> bytes:
     """Encode a value as bencode.
 
     Args:
-        value: Dictionaries, lists, integers and bytes.
+        value: Dictionaries, integers and bytes.
 
     Returns:
         The encoded data.
     """
-    import libtorrent as lt
-
-    return bytes(lt.bencode(value))
+    if isinstance(value, bytes):
+        return b"%d:%s" % (len(value), value)
+    if isinstance(value, int):
+        return b"i%de" % value
+    parts = (encode_bencode(one) for key in sorted(value) for one in (key, value[key]))
+    return b"d" + b"".join(parts) + b"e"
 
 
 def compute_infohash(torrent: bytes) -> bytes:
     """Compute the infohash, which identifies a swarm.
 
     Args:
-        torrent: The content of a torrent file.
+        torrent: A torrent of :func:`load_or_create`.
 
     Returns:
         20 bytes.
     """
-    return hashlib.sha1(encode_bencode(decode_bencode(torrent)[b"info"])).digest()
+    return hashlib.sha1(torrent[len(_BEGIN) : -len(_END)]).digest()
 
 
 def load_or_create(path: Path, sha: str) -> bytes:
@@ -92,14 +96,13 @@ def load_or_create(path: Path, sha: str) -> bytes:
 
 
 def _create_torrent(path: Path, sha: str) -> bytes:
-    import libtorrent as lt
-
+    piece_bytes = find_piece_bytes(path.stat().st_size)
     hashes: list[Any] = []
     size = 0
 
     def add_block(block: bytes) -> None:
         nonlocal size
-        if size % chunks.CHUNK_BYTES == 0:  # a chunk consists of whole blocks
+        if size % piece_bytes == 0:  # a piece consists of whole blocks
             hashes.append(hashlib.sha1())
         hashes[-1].update(block)
         size += len(block)
@@ -107,11 +110,10 @@ def _create_torrent(path: Path, sha: str) -> bytes:
     actual, _chunks = chunks.hash_file(path, add_block)
     if actual != sha:
         raise OSError(_("{path} has changed since it was checked", path=path))
-    torrent = lt.create_torrent(
-        [lt.create_file_entry(sha, size)], chunks.CHUNK_BYTES, lt.create_torrent.v1_only
-    )
-    for index, piece in enumerate(hashes):
-        torrent.set_hash(index, piece.digest())
-    content: Any = torrent.generate()
-    content.pop(b"creation date", None)  # equal files have equal torrents
-    return encode_bencode(content)
+    info = {
+        b"length": size,
+        b"name": sha.encode(),
+        b"piece length": piece_bytes,
+        b"pieces": b"".join(piece.digest() for piece in hashes),
+    }
+    return _BEGIN + encode_bencode(info) + _END

@@ -97,7 +97,7 @@ class Aria2Peer:
         Raises:
             OSError, EOFError, SSHException: the connection is lost
         """
-        self.rate, self.is_complete = rate, False
+        self.rate, self.ports, self.is_complete = rate, ports, False
         self._stop = run_context(host).stop
         self._received_bytes, self._messages, self._changed = 0, deque[str](maxlen=5), Event()
         self._has_ended = self._is_checking = False
@@ -223,9 +223,11 @@ class Aria2Peer:
             if not received and now - begin > START_TIMEOUT_S:
                 raise LeftSwarm(
                     _(
-                        "nothing came in {seconds} s: is {address} reachable from it?",
+                        "nothing came in {seconds} s: can it reach {address}, and can {address} "
+                        "reach its ports {ports}?",
                         seconds=START_TIMEOUT_S,
                         address=self._controller_address(),
+                        ports=self.ports,
                     )
                 )
             if received and now - last_change > STALL_TIMEOUT_S:

@@ -7,9 +7,10 @@ Whatever goes wrong in a swarm is a reason to leave it, never a failure of the h
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import lru_cache, partial
 from pathlib import Path
 
 import gevent
@@ -88,6 +89,21 @@ class Swarm:
         self.torrent = b""
         self._starting = BoundedSemaphore(1)
 
+    def load_torrent(self, local: Path) -> None:
+        """Have the torrent, which costs reading the file if it was never needed before.
+
+        Args:
+            local: the file on the controller
+
+        Raises:
+            OSError: it cannot be read, or has changed
+        """
+        with self._starting:
+            if not self.torrent:
+                self.torrent = gevent.get_hub().threadpool.apply(
+                    torrent.load_or_create, (local, self.sha)
+                )
+
     def start(self, local: Path, options: SwarmOptions) -> Tracker:
         """Seed the file from the controller, unless that runs already.
 
@@ -99,20 +115,14 @@ class Swarm:
             The tracker of the swarm.
 
         Raises:
-            OSError: no port is free, or libtorrent does not start
+            OSError: no port is free, or no process starts
         """
+        self.load_torrent(local)
         with self._starting:
             tracker = self._find_tracker(options.swarm_ports)
             if self.seeder is None:
-                self.torrent = gevent.get_hub().threadpool.apply(
-                    torrent.load_or_create, (local, self.sha)
-                )
-                self.seeder = Seeder(
-                    local, self.torrent, options.swarm_ports, options.swarm_seed_rate
-                )
-                infohash = torrent.compute_infohash(self.torrent)
-                tracker.seed_ports[infohash] = self.seeder.port
-                tracker.connect[infohash] = self.seeder.connect
+                self.seeder = Seeder(local, self.torrent, options.swarm_seed_rate)
+                tracker.connect[torrent.compute_infohash(self.torrent)] = self.seeder.connect
             return tracker
 
     def accept_offers(self) -> None:
@@ -178,6 +188,19 @@ class Swarms:
         for sha in checksums:
             swarm = self.by_checksum.setdefault(sha, Swarm(sha, self._tracker))
             swarm.pending_hosts.add(host_name)
+
+    def prepare(self, host: Host, files: Mapping[str, Path]) -> None:
+        """Create the torrents that will be needed, while hosts still have other work.
+
+        Args:
+            host: a host that needs files
+            files: sha256 of each file, and where it is on the controller
+        """
+        for sha, local in files.items():
+            with suppress(OSError):  # who sends the file says why it cannot be read
+                if self.should_use_swarm(host, sha, local.stat().st_size):
+                    load = partial(self.by_checksum[sha].load_torrent, local)
+                    gevent.spawn(capture_failure, host, load)
 
     def should_use_swarm(self, host: Host, sha: str, size: int) -> bool:
         """Return whether a host is to receive a file by a swarm.
@@ -264,11 +287,9 @@ class Swarms:
             options.swarm_address,
             tracker.port,
         )
-        own, controller = peer.wait_for_addresses()
-        assert swarm.seeder is not None
-        swarm.seeder.allow(own)
+        own, _controller = peer.wait_for_addresses()
         rack = str(host.data.get("rack") or "")
-        tracker.peers.setdefault(own, TrackedPeer(controller, rack))
+        tracker.peers.setdefault(own, TrackedPeer(own, rack))
         peer.send_torrent(swarm.torrent)
         return peer
 
@@ -393,11 +414,12 @@ def swarms(host: Host) -> Swarms:
     return run_context(host).service(Swarms)
 
 
-def register_demand(host: Host, checksums: Iterable[str]) -> None:
+def register_demand(host: Host, files: Mapping[str, Path]) -> None:
     """Note which files a host needs, so that hosts that need the same ones share a swarm.
 
     Args:
         host: a host that begins its work
-        checksums: sha256 of the files
+        files: sha256 of each file, and where it is on the controller
     """
-    swarms(host).register_demand(host.name, checksums)
+    swarms(host).register_demand(host.name, files)
+    swarms(host).prepare(host, files)

@@ -10,35 +10,57 @@ import random
 import re
 import socket
 import struct
+import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import parse_qsl
 
+import gevent
+
 from fleet.checksum import torrent
 
 #: seconds until a host asks again
 ANNOUNCE_INTERVAL_S = 30
-#: hosts of other racks that a host is told of if its own rack has as many
-MAX_REMOTE_PEERS = 2
-#: hosts that a host is told of at most
-MAX_PEERS = 30
+#: hosts that a host is told of: as many as aria2 serves at a time. It would let others wait, and
+#: not evenly: of eight hosts that all knew each other, one got nothing for six seconds (measured)
+LINKS = 4
+#: a host that can have no more without another one having too many is told of so many at least
+MIN_LINKS = 2
+#: of these, hosts of other racks if its own rack has enough
+MAX_REMOTE_LINKS = 1
+#: seconds without a further host after which those that have begun are told of each other
+SETTLE_S = 0.3
+#: seconds that a host waits for this at most
+MAX_SETTLE_S = 1.0
 PORT_PATTERN = re.compile("[0-9]{1,5}")
 
 
-@dataclass
+@dataclass(eq=False)
 class TrackedPeer:
     """A host that may ask the tracker.
 
     Attributes:
-        controller_address: IPv4 address of the controller, as this host sees it
+        address: its IPv4 address
         rack: name of its rack; "" if unknown
         ports: infohash -> port on which it serves that file
+        links: infohash -> hosts that it was told of, or that were told of it
     """
 
-    controller_address: str
+    address: str
     rack: str = ""
     ports: dict[bytes, int] = field(default_factory=dict)
+    links: dict[bytes, list[TrackedPeer]] = field(default_factory=dict)
+
+    def leave(self, infohash: bytes) -> None:
+        """Note that it does not serve a file any more.
+
+        Args:
+            infohash: of the file's torrent
+        """
+        self.ports.pop(infohash, None)
+        for other in self.links.pop(infohash, []):
+            other.links[infohash].remove(self)
 
 
 def compact_peer(address: str, port: int) -> bytes:
@@ -59,9 +81,8 @@ class Tracker:
 
     Attributes:
         peers: address -> the host that may ask from there
-        seed_ports: infohash -> port on which the controller has the complete file
-        connect: infohash -> lets the controller connect to the address and port of a host. aria2
-            connects to those that it is told of only a second after the answer
+        connect: infohash -> lets the controller connect to the address and port of a host, which
+            is not told of the controller: it would connect only a second after the answer
     """
 
     def __init__(self, port: int) -> None:
@@ -75,10 +96,11 @@ class Tracker:
         """
         self.port = port
         self.peers: dict[str, TrackedPeer] = {}
-        self.seed_ports: dict[bytes, int] = {}
         self.connect: dict[bytes, Callable[[str, int], object]] = {}
         from gevent.pywsgi import WSGIServer  # imported late: most runs have no swarm
 
+        #: infohash -> when a host has begun last
+        self._last_started: dict[bytes, float] = {}
         self._server = WSGIServer(("0.0.0.0", port), self._serve, log=None, error_log=None)
         self._server.start()
 
@@ -101,28 +123,53 @@ class Tracker:
         fields = dict(parse_qsl(query, encoding="latin-1"))
         infohash = fields.get("info_hash", "").encode("latin-1", "replace")
         port = fields.get("port", "")
-        if peer is None or infohash not in self.seed_ports or not PORT_PATTERN.fullmatch(port):
+        if peer is None or infohash not in self.connect or not PORT_PATTERN.fullmatch(port):
             return b""
         if fields.get("event") == "stopped":
-            peer.ports.pop(infohash, None)
-        else:
-            peer.ports[infohash] = int(port) & 0xFFFF
-            if fields.get("event") == "started" and infohash in self.connect:
-                self.connect[infohash](address, peer.ports[infohash])
-        peers = compact_peer(peer.controller_address, self.seed_ports[infohash])
-        peers += b"".join(self._other_peers(address, infohash))
-        return torrent.encode_bencode({b"interval": ANNOUNCE_INTERVAL_S, b"peers": peers})
+            peer.leave(infohash)
+            return self._answer(infohash, [])
+        peer.ports[infohash] = int(port) & 0xFFFF
+        if fields.get("event") == "started":
+            self.connect[infohash](address, peer.ports[infohash])
+            self._wait_for_others(infohash)
+        return self._answer(infohash, self._link(peer, infohash))
 
-    def _other_peers(self, address: str, infohash: bytes) -> list[bytes]:
-        """Hosts of the same rack before all others, in random order."""
-        own_rack = self.peers[address].rack
-        near: list[bytes] = []
-        far: list[bytes] = []
-        for other, peer in self.peers.items():
-            if other != address and infohash in peer.ports:
-                same_rack = bool(own_rack) and peer.rack == own_rack
-                (near if same_rack else far).append(compact_peer(other, peer.ports[infohash]))
-        random.shuffle(near)
-        random.shuffle(far)
-        enough_near = len(near) >= MAX_REMOTE_PEERS
-        return [*near, *(far[:MAX_REMOTE_PEERS] if enough_near else far)][:MAX_PEERS]
+    def _answer(self, infohash: bytes, peers: list[TrackedPeer]) -> bytes:
+        told = b"".join(compact_peer(peer.address, peer.ports[infohash]) for peer in peers)
+        return torrent.encode_bencode({b"interval": ANNOUNCE_INTERVAL_S, b"peers": told})
+
+    def _wait_for_others(self, infohash: bytes) -> None:
+        """Wait until no host begins any more: those that begin together are linked evenly."""
+        begin = self._last_started[infohash] = time.monotonic()
+        while True:
+            now = time.monotonic()
+            quiet_s = now - self._last_started[infohash]
+            if quiet_s >= SETTLE_S or now - begin >= MAX_SETTLE_S:
+                return
+            gevent.sleep(SETTLE_S - quiet_s)
+
+    def _link(self, peer: TrackedPeer, infohash: bytes) -> list[TrackedPeer]:
+        """Choose who a host is told of, so that it has LINKS links: those with the fewest links."""
+        own = peer.links.setdefault(infohash, [])
+        others = [
+            other
+            for other in self.peers.values()
+            if other is not peer and infohash in other.ports and other not in own
+        ]
+        random.shuffle(others)
+        others.sort(key=lambda other: len(other.links.setdefault(infohash, [])))
+        near = [other for other in others if peer.rack and other.rack == peer.rack]
+        far = [other for other in others if other not in near]
+        wanted = max(0, LINKS - len(own))
+        if len(near) >= wanted:
+            remote = sum(other.rack != peer.rack for other in own)
+            far = far[: max(0, MAX_REMOTE_LINKS - remote)]
+            near = near[: wanted - len(far)]
+        chosen: list[TrackedPeer] = []
+        for other in [*near, *far][:wanted]:
+            # one link too many is better than a host that depends on another one alone
+            if len(other.links[infohash]) < LINKS or len(own) < MIN_LINKS:
+                chosen.append(other)
+                own.append(other)
+                other.links[infohash].append(peer)
+        return chosen

@@ -26,6 +26,7 @@ from pyinfra.api import Config, Host, State  # noqa: E402
 from pyinfra.api.connect import connect_all  # noqa: E402
 from pyinfra.context import ctx_state  # noqa: E402
 
+from fleet.checksum import torrent  # noqa: E402
 from fleet.inventory.pyinfra_loader import load_inventory  # noqa: E402
 from operations.host import connection  # noqa: E402
 from operations.transfer import ssh_stream, swarm  # noqa: E402
@@ -64,6 +65,8 @@ def ready(host: Host) -> None:
     lab.run(
         host.name,
         f"mkdir -p {INCOMING_DIR} {Path(swarm.aria2_file()[1]).parent}; "
+        # each host of a fleet has a disk of its own, those of the lab would share one
+        f"mountpoint -q {INCOMING_DIR} || mount -t tmpfs -o size=3g bench {INCOMING_DIR}; "
         f"chmod 755 {Path(INCOMING_DIR).parent}; rm -f {INCOMING_DIR}/*; "
         f"chown {user} {INCOMING_DIR}; chmod 700 {INCOMING_DIR}",
     )
@@ -79,7 +82,11 @@ def measured(hosts: list[Host], way: str, addresses: dict[str, str]) -> dict[str
         sha = hashlib.sha256(content).hexdigest()
         for host in hosts:
             ready(host)
-            swarm.register_demand(host, {sha})
+            swarm.swarms(host).register_demand(host.name, {sha})
+        begin = time.monotonic()
+        if way == "swarm":  # a run does this while its hosts have other work
+            torrent.load_or_create(Path(file.name), sha)
+        prepared = time.monotonic() - begin
         there = [host.name for host in hosts]
         count, begin = traffic.counted(addresses[name] for name in there), time.monotonic()
         jobs = [gevent.spawn(WAYS[way], host, Path(file.name), sha) for host in hosts]
@@ -92,7 +99,9 @@ def measured(hosts: list[Host], way: str, addresses: dict[str, str]) -> dict[str
     found = {
         "way": way,
         "hosts": len(hosts),
+        "torrent": round(prepared, 1),
         "seconds": round(seconds, 1),
+        "S/B": round(seconds * (RATE << 20) / SIZE, 2),
         "sent": round(sent / SIZE, 2),
     }
     print(found, file=sys.stderr, flush=True)
@@ -132,6 +141,13 @@ def connected(addresses: dict[str, str], folder: Path) -> list[Host]:
     return hosts
 
 
+def leave(hosts: list[Host]) -> None:
+    """Leave hosts as they were."""
+    for host in hosts:
+        connection.close(host)
+        lab.run(host.name, f"umount {INCOMING_DIR}")
+
+
 def roots(count: int) -> tuple[list[str], int]:
     """So many hosts that are logged in to as root, and the size of a lab that has them."""
     # SFTP, for one, does not get past the banner of the others
@@ -146,8 +162,7 @@ def main(counts: list[int], ways: list[str]) -> None:
     with tempfile.TemporaryDirectory() as folder, traffic.link(RATE, hosts_there) as addresses:
         hosts = connected(addresses, Path(folder))
         runs = [measured(hosts[:count], way, addresses) for way in ways for count in counts]
-        for host in hosts:
-            connection.close(host)
+        leave(hosts)
     print(json.dumps({"bytes": SIZE, "MiB/s": RATE, "runs": runs}, indent=1))
 
 

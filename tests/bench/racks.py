@@ -15,7 +15,6 @@ import sys  # noqa: E402
 import tempfile  # noqa: E402
 from pathlib import Path  # noqa: E402
 
-from operations.host import connection  # noqa: E402
 from operations.transfer import swarm  # noqa: E402
 from tests.bench import distribution as bench  # noqa: E402
 from tests.lab import traffic, up  # noqa: E402
@@ -39,8 +38,7 @@ def main(count: int) -> None:
             run = bench.measured(hosts, "swarm", addresses)
             runs.append({**run, "racks": known, "crossed": round(crossed() / bench.SIZE, 2)})
             print(runs[-1], file=sys.stderr, flush=True)
-        for host in hosts:
-            connection.close(host)
+        bench.leave(hosts)
     print(json.dumps({"bytes": bench.SIZE, "MiB/s": bench.RATE, "runs": runs}, indent=1))
 
 

@@ -122,8 +122,8 @@ def test_what_a_hosts_aria2_prints_gives_addresses_or_strands_it(lines: list[str
 )
 def test_any_question_at_the_meeting_point_is_answered(query: str) -> None:
     meeting = object.__new__(Tracker)
-    meeting.peers = {"10.0.0.1": TrackedPeer("10.0.0.9"), "10.0.0.2": TrackedPeer("10.0.0.9")}
-    meeting.seed_ports = {b"\1" * 20: 6881}
+    meeting.peers = {address: TrackedPeer(address) for address in ("10.0.0.1", "10.0.0.2")}
+    meeting.connect = {b"\1" * 20: lambda *_: None}
     assert isinstance(meeting.announce("10.0.0.1", query), bytes)
     assert meeting.announce("192.0.2.1", query) == b""
 

@@ -5,11 +5,13 @@ from __future__ import annotations
 import base64
 import hashlib
 import os
+import re
 import socket
 import subprocess
 import time
+from collections import Counter
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from urllib.parse import quote
 
@@ -21,7 +23,7 @@ from fleet.checksum import chunks, torrent
 from operations.host.scripts import script_text
 from operations.transfer.aria2 import ARIA2_OPTIONS, SERVE_OPTIONS
 from operations.transfer.seeder import Seeder, find_free_port
-from operations.transfer.tracker import TrackedPeer, Tracker, compact_peer
+from operations.transfer.tracker import LINKS, MIN_LINKS, TrackedPeer, Tracker, compact_peer
 from tests.waiting import PATIENCE_S
 
 HASH = b"\x00\xff%&=+" + b"h" * 14
@@ -30,34 +32,41 @@ HASH = b"\x00\xff%&=+" + b"h" * 14
 @pytest.fixture
 def meeting() -> Iterator[Tracker]:
     meeting = Tracker(find_free_port("20000-40000"))
-    meeting.seed_ports[HASH] = 6881
+    meeting.connect[HASH] = lambda *_: None
     yield meeting
     meeting._server.stop()
 
 
 def asked(meeting: Tracker, address: str, port: int = 7000, event: str = "started") -> set[bytes]:
     query = f"info_hash={quote(HASH)}&port={port}&event={event}&compact=1"
-    found = torrent.decode_bencode(meeting.announce(address, query))[b"peers"]
-    return {found[i : i + 6] for i in range(0, len(found), 6)}
+    return read_peers(meeting.announce(address, query))
 
 
-def test_hosts_are_told_of_the_controller_as_they_see_it_and_of_each_other(
-    meeting: Tracker,
-) -> None:
-    meeting.peers = {"10.0.0.2": TrackedPeer("10.0.0.1"), "10.0.0.3": TrackedPeer("192.168.0.1")}
-    assert asked(meeting, "10.0.0.2") == {compact_peer("10.0.0.1", 6881)}
-    assert asked(meeting, "10.0.0.3", 7001) == {
-        compact_peer("192.168.0.1", 6881),
-        compact_peer("10.0.0.2", 7000),
-    }
-    assert compact_peer("10.0.0.3", 7001) in asked(meeting, "10.0.0.2")
+def read_peers(answer: bytes) -> set[bytes]:
+    found = re.fullmatch(rb"d8:intervali30e5:peers(\d+):(.*)e", answer, re.DOTALL)
+    assert found and int(found[1]) == len(found[2])
+    return {found[2][i : i + 6] for i in range(0, len(found[2]), 6)}
+
+
+def known(meeting: Tracker, *addresses: str, rack: str = "") -> None:
+    meeting.peers.update({address: TrackedPeer(address, rack) for address in addresses})
+
+
+def test_hosts_are_told_of_each_other(meeting: Tracker) -> None:
+    known(meeting, "10.0.0.2", "10.0.0.3")
+    assert asked(meeting, "10.0.0.2") == set()
+    assert asked(meeting, "10.0.0.3", 7001) == {compact_peer("10.0.0.2", 7000)}
+    # they are connected: it is not told again
+    assert asked(meeting, "10.0.0.2", event="") == set()
     asked(meeting, "10.0.0.3", 7001, "stopped")
-    assert asked(meeting, "10.0.0.2") == {compact_peer("10.0.0.1", 6881)}
+    asked(meeting, "10.0.0.3", 7001)
+    assert asked(meeting, "10.0.0.2", event="stopped") == set()
+    assert asked(meeting, "10.0.0.3", 7001, "") == set()
 
 
 def test_the_controller_connects_to_a_host_once_it_has_begun(meeting: Tracker) -> None:
     called: list[tuple[str, int]] = []
-    meeting.peers = {"10.0.0.2": TrackedPeer("10.0.0.1")}
+    known(meeting, "10.0.0.2")
     meeting.connect[HASH] = lambda address, port: called.append((address, port))
     asked(meeting, "10.0.0.2", 7001)
     asked(meeting, "10.0.0.2", 7001, "")
@@ -66,25 +75,45 @@ def test_the_controller_connects_to_a_host_once_it_has_begun(meeting: Tracker) -
 
 
 def test_strangers_are_told_nothing_and_nobody_is_told_of_them(meeting: Tracker) -> None:
-    meeting.peers = {"10.0.0.2": TrackedPeer("10.0.0.1")}
+    known(meeting, "10.0.0.2")
     query = f"info_hash={quote(HASH)}&port=7000"
     assert meeting.announce("10.9.9.9", query) == b""
-    assert asked(meeting, "10.0.0.2") == {compact_peer("10.0.0.1", 6881)}
+    assert asked(meeting, "10.0.0.2") == set()
     for odd in ("", "info_hash=x&port=1", f"info_hash={quote(HASH)}&port=x", "%&&==\x00"):
         assert meeting.announce("10.0.0.2", odd) == b""
 
 
+@pytest.mark.parametrize("count", [2, 5, 6, 16, 100])
+def test_hosts_that_begin_together_have_about_as_many_links(meeting: Tracker, count: int) -> None:
+    addresses = [f"10.0.0.{n}" for n in range(1, count + 1)]
+    known(meeting, *addresses)
+    gevent.joinall(
+        [gevent.spawn(asked, meeting, address) for address in addresses], raise_error=True
+    )
+    links = {one.address: [x.address for x in one.links[HASH]] for one in meeting.peers.values()}
+    assert all(one in links[other] for one, others in links.items() for other in others)
+    counts = [len(set(others)) for others in links.values()]
+    assert min(counts) >= min(MIN_LINKS, count - 1) and max(counts) <= LINKS + 1
+    assert counts.count(min(LINKS, count - 1)) >= 0.8 * count
+    reached, todo = set[str](), {addresses[0]}
+    while todo:
+        reached |= todo
+        todo = {other for one in todo for other in links[one]} - reached
+    assert reached == set(addresses)
+
+
 def test_a_host_hears_of_its_own_rack_and_of_few_others(meeting: Tracker) -> None:
-    meeting.peers = {
-        f"10.0.{rack}.{n}": TrackedPeer("10.0.9.9", f"r{rack}")
-        for rack in (1, 2)
-        for n in range(1, 7)
-    }
+    for rack in (1, 2):
+        known(meeting, *(f"10.0.{rack}.{n}" for n in range(1, 7)), rack=f"r{rack}")
     for address in meeting.peers:
-        asked(meeting, address)
-    told = [socket.inet_ntoa(one[:4]) for one in asked(meeting, "10.0.1.1")]
-    assert sum(one.startswith("10.0.1.") for one in told) == 5
-    assert sum(one.startswith("10.0.2.") for one in told) == 2 and "10.0.9.9" in told
+        asked(meeting, address, event="")
+    for peer in meeting.peers.values():
+        racks = Counter(other.rack for other in peer.links[HASH])
+        assert racks.pop(peer.rack) >= 3 and sum(racks.values()) <= 2
+    crossing = sum(
+        other.rack != peer.rack for peer in meeting.peers.values() for other in peer.links[HASH]
+    )
+    assert crossing
 
 
 def test_over_the_network_a_stranger_is_refused(meeting: Tracker) -> None:
@@ -98,20 +127,27 @@ def test_over_the_network_a_stranger_is_refused(meeting: Tracker) -> None:
     assert b"403 Forbidden" in gevent.get_hub().threadpool.apply(ask)
 
 
-def test_a_torrents_pieces_are_those_that_ssh_goes_on_with(tmp_path: Path) -> None:
-    content = bytes(range(256)) * (2 * chunks.CHUNK_BYTES // 256) + b"end"
+def test_a_torrent_is_what_bittorrent_says(tmp_path: Path) -> None:
+    size = 2 * torrent.PIECE_BYTES + 3
+    content = os.urandom(size)
     (tmp_path / "big").write_bytes(content)
     sha = hashlib.sha256(content).hexdigest()
     made = torrent.load_or_create(tmp_path / "big", sha)
-    info = torrent.decode_bencode(made)[b"info"]
-    assert info[b"piece length"] == chunks.CHUNK_BYTES and info[b"length"] == len(content)
-    parts = [
-        content[i : i + chunks.CHUNK_BYTES] for i in range(0, len(content), chunks.CHUNK_BYTES)
-    ]
-    assert info[b"pieces"] == b"".join(hashlib.sha1(part).digest() for part in parts)
-    assert info[b"name"] == sha.encode() and b"announce" not in torrent.decode_bencode(made)
+    steps = range(0, size, torrent.PIECE_BYTES)
+    parts = [content[begin : begin + torrent.PIECE_BYTES] for begin in steps]
+    pieces = b"".join(hashlib.sha1(part).digest() for part in parts)
+    info = b"d6:lengthi%de4:name64:%s12:piece lengthi%de6:pieces60:%se" % (
+        *(size, sha.encode(), torrent.PIECE_BYTES, pieces),
+    )
+    assert made == b"d4:info" + info + b"e"
+    assert torrent.compute_infohash(made) == hashlib.sha1(info).digest()
     (tmp_path / "big").unlink()
     assert torrent.load_or_create(tmp_path / "big", sha) == made, "it is not read again"
+
+
+@pytest.mark.parametrize(("gib", "mib"), [(1, 1), (16, 1), (17, 2), (40, 4), (100, 8)])
+def test_larger_files_have_larger_pieces(gib: int, mib: int) -> None:
+    assert torrent.find_piece_bytes(gib << 30) == mib << 20
 
 
 def test_there_is_no_torrent_of_a_file_that_has_changed(tmp_path: Path) -> None:
@@ -131,49 +167,78 @@ def test_a_port_that_is_taken_is_passed_over() -> None:
             find_free_port(str(port))
 
 
-def fetched(port: int, described: bytes, folder: Path, seconds: float) -> bytes:
-    """What a host's aria2c gets of a file within so many seconds from what listens on a port."""
+@contextmanager
+def fetching(
+    described: bytes, folder: Path, meeting: Tracker, address: str = "127.0.0.1"
+) -> Iterator[subprocess.Popen[bytes]]:
+    """A host's aria2c that gets a file, and ends when it has it."""
     folder.mkdir()
     (folder / "torrent").write_bytes(described)
-    name = torrent.decode_bencode(described)[b"info"][b"name"].decode()
-    meeting = Tracker(find_free_port("20000-40000"))
+    meeting.peers[address] = TrackedPeer(address)
+    words = [
+        str(ARIA2C),
+        *ARIA2_OPTIONS,
+        f"--dir={folder}",
+        "--index-out=1=file",
+        f"--interface={address}",
+        f"--bt-tracker=http://127.0.0.1:{meeting.port}/announce",
+        f"--torrent-file={folder / 'torrent'}",
+        f"--on-bt-download-complete={folder / 'done'}",
+    ]
+    (folder / "done").write_text(f"#!/bin/sh\n: > '{folder}/complete'\n")
+    (folder / "done").chmod(0o755)
+    running = subprocess.Popen(words, stdout=subprocess.DEVNULL)
     try:
-        meeting.seed_ports[torrent.compute_infohash(described)] = port
-        meeting.peers["127.0.0.1"] = TrackedPeer("127.0.0.1")
-        words = [
-            str(ARIA2C),
-            *ARIA2_OPTIONS,
-            f"--dir={folder}",
-            "--seed-time=0",
-            f"--bt-tracker=http://127.0.0.1:{meeting.port}/announce",
-            f"--torrent-file={folder / 'torrent'}",
-        ]
-        running = subprocess.Popen(words, stdout=subprocess.DEVNULL)
-        end = time.monotonic() + seconds
-        while running.poll() is None and time.monotonic() < end:
-            gevent.sleep(0.1)
+        yield running
+    finally:
         running.kill()
         running.wait()
-    finally:
-        meeting._server.stop()
-    # it ends by itself once every chunk was right; wrong ones may be in the file before
-    return (folder / name).read_bytes() if running.returncode == 0 else b""
 
 
-def test_the_controller_gives_what_it_only_reads_to_hosts_that_it_lets_in(tmp_path: Path) -> None:
-    content = os.urandom(2 * chunks.CHUNK_BYTES + 5)
+def fetched(meeting: Tracker, described: bytes, folder: Path, seconds: float) -> bytes:
+    """What a host's aria2c gets of a file within so many seconds."""
+    end = time.monotonic() + seconds
+    with fetching(described, folder, meeting):
+        while not (folder / "complete").exists() and time.monotonic() < end:
+            gevent.sleep(0.1)
+        # wrong pieces may be in a file that is not complete
+        return (folder / "file").read_bytes() if (folder / "complete").exists() else b""
+
+
+def list_listening(pid: int) -> set[str]:
+    """The sockets of a process that listen."""
+    with Path(f"/proc/{pid}/net/tcp").open() as table:
+        listening = {f"socket:[{line.split()[9]}]" for line in table if line.split()[3] == "0A"}
+    return listening & {os.readlink(file) for file in Path(f"/proc/{pid}/fd").iterdir()}
+
+
+@pytest.mark.parametrize("count", [1, 5])
+def test_the_controller_gives_each_piece_about_once(
+    tmp_path: Path, meeting: Tracker, count: int
+) -> None:
+    size = 30 * torrent.PIECE_BYTES + 5
+    content = os.urandom(size)
     (tmp_path / "image").write_bytes(content)
     (tmp_path / "image").chmod(0o400)
     described = torrent.load_or_create(tmp_path / "image", hashlib.sha256(content).hexdigest())
-    seed = Seeder(tmp_path / "image", described, "20000-40000", 0)
+    seed = Seeder(tmp_path / "image", described, 8)
+    meeting.connect[torrent.compute_infohash(described)] = seed.connect
+    folders = [tmp_path / f"host {number}" for number in range(count)]
     try:
-        assert fetched(seed.port, described, tmp_path / "stranger", 5) == b""
-        seed.allow("127.0.0.1")
-        assert fetched(seed.port, described, tmp_path / "host", 30) == content
+        with ExitStack() as stack:
+            for number, folder in enumerate(folders, 1):
+                stack.enter_context(fetching(described, folder, meeting, f"127.0.0.{number}"))
+            end = time.monotonic() + PATIENCE_S
+            while not all((folder / "complete").exists() for folder in folders):
+                assert time.monotonic() < end
+                gevent.sleep(0.1)
+            assert not list_listening(seed._process.pid)
+            assert {(folder / "file").read_bytes() for folder in folders} == {content}
     finally:
         sent = seed.stop()
-    assert len(content) <= sent < 1.2 * len(content)
-    assert find_free_port(str(seed.port)) == seed.port, "nobody listens any more"
+    # by a complete seed each host was given more than a third of it
+    assert size <= sent < (1.05 if count == 1 else 1.5) * size
+    assert not Path(f"/proc/{seed._process.pid}").exists()
     assert [path.name for path in tmp_path.iterdir() if path.is_file()] == ["image"]
 
 
@@ -226,7 +291,7 @@ def opened_for_writing(pid: int, file: Path) -> bool:
 
 @pytest.mark.parametrize("is_right", [True, False], ids=["right", "changed since"])
 def test_a_host_serves_a_file_from_its_place_and_only_reads_it(
-    tmp_path: Path, is_right: bool
+    tmp_path: Path, meeting: Tracker, is_right: bool
 ) -> None:
     content = os.urandom(2 * chunks.CHUNK_BYTES + 5)
     file, other = tmp_path / "users own", tmp_path / "place"
@@ -237,9 +302,12 @@ def test_a_host_serves_a_file_from_its_place_and_only_reads_it(
         content = bytes(len(content))
         file.write_bytes(content)
     before = file.stat()
+    infohash = torrent.compute_infohash(described)
+    meeting.connect[infohash] = lambda *_: None
     with served(other, len(content), described) as (port, pid):
         assert not opened_for_writing(pid, other)
-        got = fetched(port, described, tmp_path / "host", PATIENCE_S if is_right else 4)
+        meeting.peers["other"] = TrackedPeer("127.0.0.1", ports={infohash: port})
+        got = fetched(meeting, described, tmp_path / "host", PATIENCE_S if is_right else 4)
         assert (got == content) is is_right, "what is wrong is of no use to others"
     after = file.stat()
     assert file.read_bytes() == content and after.st_mtime_ns == before.st_mtime_ns
