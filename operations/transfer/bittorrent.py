@@ -87,9 +87,12 @@ def list_pieces(kind: int, content: bytes) -> Iterator[int]:
     Args:
         kind: HAVE, of one piece; or BITFIELD, with a bit for each piece, from the highest.
         content: Of the message.
+
+    Raises:
+        struct.error: It is not as long as it has to be.
     """
     if kind == HAVE:
-        yield int.from_bytes(content, "big")
+        yield from struct.unpack(">I", content)
         return
     for place, byte in enumerate(content):
         for bit in range(8):

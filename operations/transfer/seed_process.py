@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import random
 import secrets
 import socket
 import struct
@@ -25,8 +26,12 @@ from operations.transfer.offers import Offers
 
 #: seconds until a host has answered
 HANDSHAKE_TIMEOUT_S = 10
-#: seconds until no more attempts are made to connect to a host, and between two of them
-CONNECT_TIMEOUT_S, RETRY_S = 30, 0.1
+#: seconds until no more attempts are made to connect to a host
+CONNECT_TIMEOUT_S = 30
+#: seconds between two attempts, first and at most
+MIN_RETRY_S, MAX_RETRY_S = 0.1, 2.0
+#: blocks that a host may have asked for and not got; aria2 asks for 256
+MAX_REQUESTS = 4096
 #: bytes that wait in a connection before no more are read from the file: what waits there is late
 BUFFER_BYTES = 1 << 18
 #: bytes that wait in the kernel for a connection that is slow
@@ -84,22 +89,28 @@ class Seed:
         self.offers, self.budget = Offers(os.fstat(file).st_size, piece_bytes), Budget(rate)
         self.handshake = bittorrent.encode_handshake(infohash, secrets.token_bytes(20))
         self.sent = 0
-        self.connections: dict[str, Connection] = {}
+        self.connections: dict[tuple[str, int], Connection] = {}
 
     async def serve(self, address: str, port: int) -> None:
-        """Connect to a host, unless it is connected, as soon as it listens.
+        """Connect to a host, unless it is connected, and again whenever the connection is lost.
 
         Args:
             address: Its IPv4 address.
             port: Its TCP port.
         """
-        end = time.monotonic() + CONNECT_TIMEOUT_S
-        while address not in self.connections and time.monotonic() < end:
-            with suppress(OSError, ProtocolError, asyncio.TimeoutError):
-                await asyncio.wait_for(self._connect(address, port), HANDSHAKE_TIMEOUT_S)
-            await asyncio.sleep(RETRY_S)
+        end, pause_s = time.monotonic() + CONNECT_TIMEOUT_S, MIN_RETRY_S
+        while (address, port) not in self.connections and time.monotonic() < end:
+            try:
+                connecting = self._connect(address, port)
+                connection = await asyncio.wait_for(connecting, HANDSHAKE_TIMEOUT_S)
+            except (OSError, ProtocolError, asyncio.TimeoutError):
+                await asyncio.sleep(pause_s)
+                pause_s = min(2 * pause_s, MAX_RETRY_S)
+                continue
+            await connection.is_lost.wait()
+            end, pause_s = time.monotonic() + CONNECT_TIMEOUT_S, MIN_RETRY_S
 
-    async def _connect(self, address: str, port: int) -> None:
+    async def _connect(self, address: str, port: int) -> Connection:
         loop = asyncio.get_running_loop()
         sock = socket.socket()
         try:
@@ -118,38 +129,43 @@ class Seed:
                 else:
                     await loop.sock_sendall(sock, shake.feed(data))
             bittorrent.check_handshake(shake.rest[: bittorrent.HANDSHAKE_BYTES], self.infohash)
-            if address in self.connections:  # meanwhile: it has begun twice
-                raise ProtocolError("it is connected")
-            connection = Connection(self, address)
+            connection = Connection(self, (address, port))
             await loop.create_connection(lambda: connection, sock=sock)
         except BaseException:
             sock.close()
             raise
         connection.data_received(shake.rest[bittorrent.HANDSHAKE_BYTES :])
+        return connection
 
     async def tick(self) -> None:
         """Offer again and again what may be offered."""
         while True:
             await asyncio.sleep(TICK_S)
-            for connection in list(self.connections.values()):
+            connections = list(self.connections.values())
+            random.shuffle(connections)  # under a limit, the first one gets the most
+            for connection in connections:
                 connection.go_on()
 
 
 class Connection(asyncio.Protocol):
-    """A host that is given pieces."""
+    """A host that is given pieces.
+
+    Attributes:
+        is_lost: Set when the connection has ended.
+    """
 
     transport: asyncio.Transport
 
-    def __init__(self, seed: Seed, address: str) -> None:
+    def __init__(self, seed: Seed, address: tuple[str, int]) -> None:
         """Begin.
 
         Args:
             seed: What is given.
-            address: Of the host.
+            address: Of the host, and its port.
         """
         self._seed, self._address, self._host = seed, address, seed.offers.join()
         self._messages, self._requests = bittorrent.MessageBuffer(), deque[tuple[int, int, int]]()
-        self._is_paused = False
+        self._is_paused, self.is_lost = False, asyncio.Event()
         #: when how many bytes were sent
         self._recent: deque[tuple[float, int]] = deque()
         self._recent_bytes = 0
@@ -167,8 +183,10 @@ class Connection(asyncio.Protocol):
     @override
     def connection_lost(self, exc: Exception | None) -> None:
         """Offer to others what this host has not got."""
-        del self._seed.connections[self._address]
+        if self._seed.connections.get(self._address) is self:
+            del self._seed.connections[self._address]
         self._seed.offers.leave(self._host)
+        self.is_lost.set()
 
     @override
     def pause_writing(self) -> None:
@@ -205,6 +223,8 @@ class Connection(asyncio.Protocol):
                     self._requests.remove(request)
             elif size > bittorrent.MAX_REQUEST_BYTES or not offers.contains(piece, begin, size):
                 raise ProtocolError("a request outside of the file")
+            elif len(self._requests) >= MAX_REQUESTS:
+                raise ProtocolError("too many requests")
             else:
                 self._requests.append(request)
 
