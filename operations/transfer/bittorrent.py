@@ -40,7 +40,7 @@ _METHOD = struct.Struct(">IH")
 
 
 class ProtocolError(Exception):
-    """A peer says what is no BitTorrent, or is of another torrent."""
+    """A peer says what is no BitTorrent, or is of another torrent. Nobody is told: it is left."""
 
 
 def encode_handshake(infohash: bytes, peer_id: bytes) -> bytes:
@@ -64,7 +64,7 @@ def check_handshake(handshake: bytes, infohash: bytes) -> None:
         ProtocolError: It is not a peer of this torrent.
     """
     if not handshake.startswith(_PROTOCOL) or handshake[28:48] != infohash:
-        raise ProtocolError("the handshake is not of this torrent")
+        raise ProtocolError
 
 
 def encode_have(piece: int) -> bytes:
@@ -124,7 +124,7 @@ class MessageBuffer:
         while len(buffer) - begin >= 4:
             (size,) = struct.unpack_from(">I", buffer, begin)
             if size > _MAX_MESSAGE_BYTES:
-                raise ProtocolError(f"a message of {size} bytes")
+                raise ProtocolError
             if len(buffer) - begin - 4 < size:
                 break
             if size:  # else it only says that the peer is there
@@ -199,7 +199,7 @@ class ObfuscatedHandshake:
         begin = self.rest.find(self._marker)
         if not 0 <= begin <= _MAX_PAD_BYTES:
             if len(self.rest) > _MAX_PAD_BYTES + len(self._marker):
-                raise ProtocolError("the peer does not know the torrent")
+                raise ProtocolError
             return
         begin += len(self._marker)
         if len(self.rest) < begin + _METHOD.size:
@@ -210,7 +210,7 @@ class ObfuscatedHandshake:
         )
         self.rest = self.rest[begin + _METHOD.size :]
         if method != _PLAIN:
-            raise ProtocolError(f"method {method} of encryption")
+            raise ProtocolError
 
 
 def _hash(*parts: bytes) -> bytes:

@@ -123,7 +123,7 @@ class Seed:
             while not shake.is_complete or len(shake.rest) < bittorrent.HANDSHAKE_BYTES:
                 data = await loop.sock_recv(sock, 1 << 16)
                 if not data:
-                    raise ProtocolError("it closes the connection")
+                    raise ProtocolError
                 if shake.is_complete:
                     shake.rest += data
                 else:
@@ -221,10 +221,10 @@ class Connection(asyncio.Protocol):
             if kind == bittorrent.CANCEL:
                 with suppress(ValueError):
                     self._requests.remove(request)
-            elif size > bittorrent.MAX_REQUEST_BYTES or not offers.contains(piece, begin, size):
-                raise ProtocolError("a request outside of the file")
-            elif len(self._requests) >= MAX_REQUESTS:
-                raise ProtocolError("too many requests")
+            elif size > bittorrent.MAX_REQUEST_BYTES or len(self._requests) >= MAX_REQUESTS:
+                raise ProtocolError
+            elif not offers.contains(piece, begin, size):
+                raise ProtocolError  # it is not of the file
             else:
                 self._requests.append(request)
 

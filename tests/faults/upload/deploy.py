@@ -19,5 +19,5 @@ def brought():
 
 
 run_context(host).recorder.record_assessment(host, stages.assess(host))
-swarm.register_demand(host, {SHA})
+swarm.register_demand(host, {SHA: FILE})
 brought(name="Big")

@@ -7,7 +7,6 @@ import re
 import pytest
 
 from operations.transfer.aria2 import ARIA2_OPTIONS
-from operations.transfer.seeder import SESSION_SETTINGS
 from tests.unit import PROJECT
 
 ROOT = PROJECT
@@ -46,7 +45,3 @@ def test_no_swarm_looks_for_peers_elsewhere() -> None:
         "--bt-require-crypto=true",
         "--no-conf",
     } <= set(ARIA2_OPTIONS)
-    assert not any(
-        SESSION_SETTINGS[name]
-        for name in ("enable_dht", "enable_lsd", "enable_upnp", "enable_natpmp")
-    )
