@@ -131,7 +131,7 @@ def test_six_hosts_have_it_from_each_other_and_the_controller_sends_little(file:
     for host in SIX:
         assert done.host(host)["swarmed"] == BIG and not done.host(host)["notes"]
     # with the client itself, and all that is not the file
-    assert BIG < sent < 2 * BIG
+    assert BIG < sent < 2.5 * BIG
     said = done.report["seeded"] + sum(done.host(host)["sent"] for host in SIX)
     assert abs(said - sent) < 0.1 * sent, "what the report says is what left this machine"
     until(quiet, seconds=15)

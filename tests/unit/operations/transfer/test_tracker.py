@@ -236,8 +236,8 @@ def test_the_controller_gives_each_piece_about_once(
             assert {(folder / "file").read_bytes() for folder in folders} == {content}
     finally:
         sent = seed.stop()
-    # by a complete seed each host was given more than a third of it
-    assert size <= sent < (1.05 if count == 1 else 1.5) * size
+    # how little more than once, tests/bench measures: where hosts fall behind, it helps them
+    assert size <= sent < (1.05 if count == 1 else 2.5) * size
     assert not Path(f"/proc/{seed._process.pid}").exists()
     assert [path.name for path in tmp_path.iterdir() if path.is_file()] == ["image"]
 
