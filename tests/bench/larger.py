@@ -13,7 +13,7 @@ from fleet.checksum import torrent
 from tests.bench.chart import DOCS
 
 #: bytes of image and weights; of the swarm's client; a piece
-FILES, CLIENT, PIECE = 20e9, 12.6e6, torrent.find_piece_bytes(20 * 10**9)
+FILES, CLIENT, PIECE = 20e9, 12.6e6, torrent.PIECE_BYTES
 #: bytes a second of a link, less what Ethernet, IP and TCP take; what a host writes and sums
 LINKS = {"1 GbE": 117e6, "10 GbE": 1170e6}
 DISK = 0.5e9
