@@ -11,16 +11,16 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
-#: seconds after which a host that got nothing from others is given all that others have; before, it
-#: is given a piece or two of that at a time
+#: Once all pieces were offered, a host is offered two at a time of those that others have, too;
+#: more after it got nothing from others for so many seconds.
 HELP_S = 2.0
 #: seconds for which a host is offered pieces ahead, at the rate at which it has taken them
 AHEAD_S = 0.5
 
 
 @dataclass
-class Receiver:
-    """A host that receives pieces.
+class OfferedHost:
+    """A host that is offered pieces.
 
     Attributes:
         has: Piece -> 1 if the host has it.
@@ -55,11 +55,11 @@ class Offers:
         #: offered to a host that has left without it, which nobody has
         self._returned: list[int] = []
 
-    def join(self) -> Receiver:
+    def join(self) -> OfferedHost:
         """Return a new host, which has nothing."""
-        return Receiver(bytearray(self.count), set(range(self.count)))
+        return OfferedHost(bytearray(self.count), set(range(self.count)))
 
-    def leave(self, host: Receiver) -> None:
+    def leave(self, host: OfferedHost) -> None:
         """Take back what a host was offered and has not got.
 
         Args:
@@ -88,7 +88,7 @@ class Offers:
         """
         return piece < self.count and begin + size <= self._piece_size(piece)
 
-    def note_has(self, host: Receiver, pieces: Iterable[int], now: float) -> None:
+    def note_has(self, host: OfferedHost, pieces: Iterable[int], now: float) -> None:
         """Note that a host has pieces, from whomever.
 
         Args:
@@ -105,7 +105,7 @@ class Offers:
                     host.helped_at = now
                 host.open.pop(piece, None)
 
-    def note_sent(self, host: Receiver, piece: int, size: int) -> None:
+    def note_sent(self, host: OfferedHost, piece: int, size: int) -> None:
         """Note that a block was sent to a host.
 
         Args:
@@ -118,7 +118,7 @@ class Offers:
         else:
             host.open.pop(piece, None)
 
-    def offer(self, host: Receiver, rate: float, now: float) -> list[int]:
+    def offer(self, host: OfferedHost, rate: float, now: float) -> list[int]:
         """Return the pieces that a host is to be told of now.
 
         Args:
@@ -142,7 +142,7 @@ class Offers:
             found.append(piece)
         return found
 
-    def _choose_new(self, host: Receiver) -> int | None:
+    def _choose_new(self, host: OfferedHost) -> int | None:
         """Choose the next piece that nobody has or was offered."""
         for number, piece in enumerate(self._returned):
             if piece in host.lacking:
@@ -154,7 +154,7 @@ class Offers:
                 return piece
         return None
 
-    def _choose_rarest(self, host: Receiver) -> int | None:
+    def _choose_rarest(self, host: OfferedHost) -> int | None:
         """Choose the piece that the fewest hosts have."""
         rarity = [(self._holders[piece], self._offered[piece], piece) for piece in host.lacking]
         return min(rarity)[2] if rarity else None

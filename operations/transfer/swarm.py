@@ -10,7 +10,7 @@ import hashlib
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
-from functools import lru_cache, partial
+from functools import lru_cache
 from pathlib import Path
 
 import gevent
@@ -169,6 +169,7 @@ class Swarms:
         self.by_checksum: dict[str, Swarm] = {}
         self.excluded: set[tuple[str, str]] = set()
         self.trackers: dict[str, Tracker] = {}
+        self._preparing = BoundedSemaphore(1)
         self._events = context.events
         context.events.listeners.append(self._on_event)
 
@@ -199,8 +200,13 @@ class Swarms:
         for sha, local in files.items():
             with suppress(OSError):  # who sends the file says why it cannot be read
                 if self.should_use_swarm(host, sha, local.stat().st_size):
-                    load = partial(self.by_checksum[sha].load_torrent, local)
-                    gevent.spawn(capture_failure, host, load)
+                    gevent.spawn(self._prepare, self.by_checksum[sha], local)
+
+    def _prepare(self, swarm: Swarm, local: Path) -> None:
+        """Create a torrent that is still needed, one after the other."""
+        with self._preparing, suppress(OSError):
+            if self.by_checksum.get(swarm.sha) is swarm:
+                swarm.load_torrent(local)
 
     def should_use_swarm(self, host: Host, sha: str, size: int) -> bool:
         """Return whether a host is to receive a file by a swarm.

@@ -25,10 +25,10 @@ ANNOUNCE_INTERVAL_S = 30
 #: hosts that a host is told of: as many as aria2 serves at a time. It would let others wait, and
 #: not evenly: of eight hosts that all knew each other, one got nothing for six seconds (measured)
 LINKS = 4
-#: a host that can have no more without another one having too many is told of so many at least
-MIN_LINKS = 2
 #: of these, hosts of other racks if its own rack has enough
 MAX_REMOTE_LINKS = 1
+#: hosts that a host is told of at least, also where they have LINKS already
+MIN_LINKS = 2
 #: seconds without a further host after which those that have begun are told of each other
 SETTLE_S = 0.3
 #: seconds that a host waits for this at most

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -15,8 +13,7 @@ from pyinfra.context import ctx_state
 from fleet.inventory import host_selection, pyinfra_loader
 from fleet.release.target import ReleaseTarget
 from mlufleet.cli.main import main
-from tests.unit.fleet.inventory.test_groups import INVENTORIES, beside
-from tests.waiting import PATIENCE_S
+from tests.unit.fleet.inventory.test_groups import INVENTORIES, beside, debug_inventory
 
 ROOT = INVENTORIES.parent
 
@@ -76,15 +73,7 @@ def test_pyinfras_own_command_says_it_too(
     """It would run the file, or go on without hosts and end well."""
     (site / "fleet.ods").touch()
     inventory = str(site / name) if name == "fleet.ods" else name
-    words = [sys.executable, "-m", "pyinfra", inventory, "debug-inventory"]
-    done = subprocess.run(
-        words,
-        cwd=ROOT,
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        text=True,
-        timeout=PATIENCE_S,
-    )
+    done = debug_inventory(inventory)
     assert done.returncode == 1 and "Traceback" not in done.stderr
     assert why in done.stdout + done.stderr
 

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -17,9 +20,25 @@ from fleet import inventory
 from fleet.errors import InvalidInput
 from fleet.release.target import ReleaseTarget
 from tests.unit import PROJECT
+from tests.waiting import PATIENCE_S
 
 INVENTORIES = PROJECT / "inventories"
 HOSTS = "  m[01-02]: {cards: 8, groups: [rack1]}\n  n1: {groups: [r-2, rack1]}\n  o1: {}\n"
+
+
+def debug_inventory(
+    inventory: str | Path, *options: str, cwd: Path = PROJECT, **env: str
+) -> subprocess.CompletedProcess[str]:
+    """What pyinfra's own command says of an inventory."""
+    return subprocess.run(
+        [sys.executable, "-m", "pyinfra", str(inventory), "debug-inventory", *options],
+        cwd=cwd,
+        env={**os.environ, **env},
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        timeout=PATIENCE_S,
+    )
 
 
 def beside(site: Path, hosts: str = HOSTS) -> Path:

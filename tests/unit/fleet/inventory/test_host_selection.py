@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
-import sys
 from pathlib import Path
 from typing import IO
 
@@ -22,7 +19,7 @@ from mlufleet.journal import events, journal
 from mlufleet.rollout.session import Session
 from mlufleet.run import deploy_process
 from tests.unit import PROJECT
-from tests.waiting import PATIENCE_S
+from tests.unit.fleet.inventory.test_groups import debug_inventory
 
 ROOT = PROJECT
 PLAIN = [f"mlu{n}" for n in range(1, 21)]
@@ -217,17 +214,7 @@ def test_pyinfras_own_command_means_the_same(
 ) -> None:
     """In a folder that has nothing but the project's config.py."""
     (tmp_path / "config.py").write_text((ROOT / "config.py").read_text())
-    words = [sys.executable, "-m", "pyinfra", book, "debug-inventory", *options]
-    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
-    done = subprocess.run(
-        words,
-        cwd=tmp_path,
-        env=environment,
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        text=True,
-        timeout=PATIENCE_S,
-    )
+    done = debug_inventory(book, *options, cwd=tmp_path, PYTHONPATH=str(ROOT))
     assert done.returncode == status, done.stdout + done.stderr
     assert all(word in done.stdout + done.stderr for word in said)
     assert "mlu10" not in done.stdout

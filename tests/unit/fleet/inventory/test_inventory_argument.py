@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -17,8 +15,7 @@ from fleet.release.target import ReleaseTarget
 from mlufleet.cli.main import main
 from mlufleet.run import launcher
 from tests.unit import PROJECT
-from tests.unit.fleet.inventory.test_groups import beside
-from tests.waiting import PATIENCE_S
+from tests.unit.fleet.inventory.test_groups import beside, debug_inventory
 
 
 def write_hosts(site: Path, suffix: str, address: str = "10.0.0.2") -> Path:
@@ -86,15 +83,7 @@ def test_pyinfras_own_command_reads_it_and_leaves_nothing_behind(
 ) -> None:
     path = write_hosts(site, suffix)
     before = sorted(site.rglob("*"))
-    words = [sys.executable, "-m", "pyinfra", str(path), "debug-inventory", "--json"]
-    done = subprocess.run(
-        words,
-        cwd=PROJECT,
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        text=True,
-        timeout=PATIENCE_S,
-    )
+    done = debug_inventory(path, "--json")
     assert done.returncode == 0, done.stderr
     assert '"m1"' in done.stdout and "10.0.0.2" in done.stdout
     assert sorted(site.rglob("*")) == before

@@ -14,7 +14,7 @@ import pytest
 
 from mlufleet.watch import http_connections, http_server
 from mlufleet.watch.http_server import HttpServer, Page
-from tests.waiting import PATIENCE_S
+from tests.waiting import PATIENCE_S, until
 
 TOKEN = "a token of the test"
 BODY = b"x" * 20_000_000
@@ -136,10 +136,10 @@ def test_a_client_that_does_not_read_is_dropped(monkeypatch: pytest.MonkeyPatch)
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
         sock.connect(("127.0.0.1", server.port))
         sock.sendall(b"GET /large HTTP/1.0\r\n\r\n")
-        end = time.monotonic() + PATIENCE_S
-        while any("process_request" in one.name for one in threading.enumerate()):
-            assert time.monotonic() < end
-            time.sleep(0.02)
+        until(
+            lambda: not any("process_request" in one.name for one in threading.enumerate()),
+            "the connection's thread ends",
+        )
 
 
 @pytest.mark.parametrize(

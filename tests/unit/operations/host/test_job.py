@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import os
 import subprocess
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from operations.host.scripts import script_text
-from tests.waiting import PATIENCE_S
+from tests.waiting import PATIENCE_S, until
 
 WHO = "run-1\toperator\tstage\ttitle"
 #: takes two lines, and waits for no end of its input
@@ -53,10 +52,7 @@ def test_a_connection_that_was_lost_between_them_gives_them_again(state: Path) -
     assert cut.stdin
     cut.stdin.write("one\nse")
     cut.stdin.close()
-    end = time.monotonic() + PATIENCE_S
-    while not (state / "jobs/run-1-1/pid").exists():
-        assert time.monotonic() < end
-        time.sleep(0.02)
+    until((state / "jobs/run-1-1/pid").exists, "the job begins")
     cut.kill()
     cut.wait(PATIENCE_S)
     assert not (state / "jobs/run-1-1/status").exists()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from operations.transfer.offers import HELP_S, Offers, Receiver
+from operations.transfer.offers import HELP_S, OfferedHost, Offers
 
 PIECE = 1 << 20
 
@@ -14,7 +14,7 @@ def offers() -> Offers:
     return Offers(10 * PIECE - 5, PIECE)
 
 
-def take(offers: Offers, host: Receiver, pieces: list[int], now: float = 0) -> None:
+def take(offers: Offers, host: OfferedHost, pieces: list[int], now: float = 0) -> None:
     """Send pieces to a host, which has them then."""
     for piece in pieces:
         offers.note_sent(host, piece, PIECE)

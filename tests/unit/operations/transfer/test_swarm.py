@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import hashlib
 import logging
+import os
 from collections.abc import Iterator
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+import gevent
 import pytest
 
 from operations.host.context import RunContext
@@ -14,6 +18,7 @@ from operations.host.events import BytesSeeded
 from operations.transfer import aria2, swarm
 from operations.transfer.aria2 import Aria2Peer, LeftSwarm
 from operations.transfer.ssh_stream import TransferProgress
+from tests.waiting import PATIENCE_S
 
 SHA, MIB = "5" * 64, 1 << 20
 
@@ -106,6 +111,25 @@ def test_who_is_served_gives_on_until_nobody_wants_the_file(
     assert (seed.closed, gives.closed) == (1, 1) and not swarms.by_checksum
     assert heard[-1] == BytesSeeded(sha256=SHA, sent=7)
     swarms.host_done("c", SHA)
+
+
+@pytest.mark.parametrize(("hosts", "is_made"), [("ab", False), ("abc", True)])
+def test_torrents_are_made_before_they_are_needed(
+    swarms: swarm.Swarms, tmp_path: Path, hosts: str, is_made: bool
+) -> None:
+    local = tmp_path / "image"
+    local.write_bytes(content := os.urandom(9))
+    files = {hashlib.sha256(content).hexdigest(): local, "6" * 64: tmp_path / "missing"}
+    for name in hosts:
+        swarms.register_demand(name, files)
+        swarms.prepare(host(name, swarm_size=0), files)
+    made = swarms.by_checksum[next(iter(files))]
+    if is_made:
+        with gevent.Timeout(PATIENCE_S):
+            while not made.torrent:
+                gevent.sleep(0.01)
+    gevent.sleep(0.05)
+    assert bool(made.torrent) is is_made and not swarms.by_checksum["6" * 64].torrent
 
 
 def test_what_goes_wrong_in_a_swarm_is_a_reason_to_leave_it(
