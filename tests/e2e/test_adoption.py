@@ -222,7 +222,6 @@ def set_up(small: tuple[str, ...]) -> None:
         "cd /srv && git clone -q --mirror hand.bundle hand.git && rm hand.bundle || exit 1\n"
         "origin=/srv/hand.git\n"
         + "\n".join(f"(cd /data/github && {typed}) || exit 1" for typed in CHECKOUTS.values()),
-        timeout=120,
     )
 
 
@@ -236,7 +235,6 @@ def hand_made(small: tuple[str, ...]) -> list[str]:
         "docker load -i /data/baidudisk/light-v1.tar && rm -rf /data/ftp && docker run -dit"
         " --restart on-failure:3 --name small registry.lab/light:v1"
         " sh -c 'trap exit TERM; while :; do sleep 1; done'",
-        timeout=120,
     )
     set_up(small)
     return by_hand.state(RPM)

@@ -55,7 +55,7 @@ def test_19_a_stopped_and_disabled_engine_is_started_and_enabled_and_nothing_els
 def test_a_removed_engine_is_installed_from_the_store_and_finds_its_images(
     provisioned: Done, host: str
 ) -> None:
-    lab.run(host, REMOVE[host], timeout=120)
+    lab.run(host, REMOVE[host])
     gone = f"command -v docker dockerd containerd runc; ls {LINK}; systemctl cat docker"
     assert "[Service]" not in lab.run(host, gone, check=False)
     assert "/docker" not in lab.run(host, "command -v docker dockerd", check=False)

@@ -13,7 +13,7 @@ import pytest
 from tests.lab import engine
 from tests.lab import hosts as lab
 from tests.runs import Done, pyinfra
-from tests.waiting import until
+from tests.waiting import PATIENCE_S, until
 
 #: bytes of one look in the log: two commands of sudo, each with three lines of PAM
 MAX_LOGGED_LOOK_BYTES = 1200
@@ -41,7 +41,7 @@ def traced(host: str, file: Path) -> Iterator[None]:
         yield
     finally:
         tracer.terminate()
-        tracer.wait(10)
+        tracer.wait(PATIENCE_S)
 
 
 @contextmanager

@@ -45,7 +45,7 @@ def lie(request: pytest.FixtureRequest) -> Iterator[str]:
 def undriven(provisioned: Done) -> Iterator[None]:
     """The driver's package is gone; its module is still loaded, because somebody uses it."""
     lies.switch(HOST, "busy-card", True)
-    lab.run(HOST, f"apt-get purge -y {PACKAGE}", timeout=120)
+    lab.run(HOST, f"apt-get purge -y {PACKAGE}")
     yield
     lies.switch(HOST, "busy-card", False)
     assert pyinfra("-y", "--limit", HOST).status == 0
@@ -87,7 +87,7 @@ def container_of_kang(provisioned: Done) -> Iterator[str]:
     """What somebody else has beside the release: a container, and in it another clone."""
     name = CONTAINER.replace("mlufleet", "kang")
     toolkit = WORK.removesuffix("/pytorch1.9/baichuan")
-    lab.run(HOST, f"git clone --quiet {toolkit} /home/kang/tutorial", timeout=120)
+    lab.run(HOST, f"git clone --quiet {toolkit} /home/kang/tutorial")
     mounts = "--volume /home/kang/tutorial:/home/share --device /dev/cambricon_ctl"
     lab.run(HOST, f"docker run -d --name {name} {mounts} {REFERENCE} sleep infinity")
     site = "/torch/venv3/pytorch/lib/python3.11/site-packages"

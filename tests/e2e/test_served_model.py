@@ -14,7 +14,7 @@ import yaml
 
 from tests.lab import hosts as lab
 from tests.runs import CONTAINER, HOSTS, LAB, RELEASES, SITE, Done, mlufleet, pyinfra
-from tests.waiting import until
+from tests.waiting import PATIENCE_S, until
 
 RELEASE = f"{RELEASES}/baichuan-7b-lab-serving.yml"
 SERVED = ".lab/served.py"
@@ -51,7 +51,7 @@ def ask(host: str) -> tuple[list[str], str, str]:
     import openai
 
     url = f"http://{lab.address(host)}:{PORT}/v1"
-    client: Any = openai.OpenAI(base_url=url, api_key="none", max_retries=0, timeout=60)
+    client: Any = openai.OpenAI(base_url=url, api_key="none", max_retries=0, timeout=PATIENCE_S)
     whole = client.chat.completions.create(model=MODEL, messages=QUESTION)
     pieces = client.chat.completions.create(
         model=MODEL,

@@ -27,7 +27,7 @@ from tests.lab.vendor.serving import (
     Server,
     running_container,
 )
-from tests.waiting import until
+from tests.waiting import PATIENCE_S, until
 
 LONG = 490  # tokens of an answer that takes a second or more
 ENDLESS = {"min_tokens": LONG}
@@ -214,7 +214,7 @@ def test_a_card_that_is_gone_ends_the_server(container: str, tmp_path: Path) -> 
         with pytest.raises(openai.InternalServerError) as failed:
             served.client().chat.completions.create(model=MODEL, messages=QUESTION)
         assert failed.value.code == "device_error"
-        assert served.process.wait(60) == 1
+        assert served.process.wait(PATIENCE_S) == 1
         assert "CNRT error: no device" in served.log.read_text()
     finally:
         engine.docker("exec", container, "mv", "/dev/gone", "/dev/cambricon_dev0")
@@ -243,5 +243,5 @@ def test_a_stop_lets_answers_end_within_the_time_to_drain(
                 reasons.append(error.code)
         assert stopped.result() == 0
         with pytest.raises(OSError):
-            urlopen(Request(f"{served.url}/health"), timeout=30)
+            urlopen(Request(f"{served.url}/health"), timeout=PATIENCE_S)
     assert reasons == ["length", "stopping"]

@@ -67,7 +67,7 @@ def host(request: pytest.FixtureRequest) -> Iterator[None]:
 
 def finish(run: subprocess.Popen[str]) -> Done:
     """The end of a run that was begun."""
-    output, _ = run.communicate(timeout=300)
+    output, _ = run.communicate(timeout=PATIENCE_S)
     print(output)
     return Done(run.returncode, output, report_in(output))
 

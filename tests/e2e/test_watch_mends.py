@@ -36,7 +36,7 @@ from tests.lab import hosts as lab
 from tests.lab import paths
 from tests.runs import RELEASES
 from tests.unit import PROJECT
-from tests.waiting import until
+from tests.waiting import PATIENCE_S, until
 
 UNLOAD = "docker stop -t 1 light && modprobe -r cambricon_drv"
 #: looks follow each other faster than a user may ask for
@@ -107,7 +107,7 @@ def call(site: Path, *words: str) -> subprocess.CompletedProcess[str]:
 def history(site: Path) -> dict[str, Any]:
     """What `mlufleet history` says."""
     words = [*COMMAND, "history", "--json"]
-    done = subprocess.run(words, cwd=site, env=ENVIRONMENT, capture_output=True, timeout=60)
+    done = subprocess.run(words, cwd=site, env=ENVIRONMENT, capture_output=True, timeout=PATIENCE_S)
     found: dict[str, Any] = json.loads(done.stdout) if done.returncode == 0 else {"hosts": {}}
     return found
 

@@ -14,7 +14,7 @@ from tests.faults.big import HOST, deploy_light
 from tests.lab import engine, machine, paths
 from tests.lab import hosts as lab
 from tests.runs import RELEASES
-from tests.waiting import until
+from tests.waiting import PATIENCE_S, until
 
 CONTROLLER = f"{lab.PREFIX}controller"
 SITE, UNIT = "/srv/site", "mlufleet-watch"
@@ -62,7 +62,7 @@ def controller() -> Iterator[None]:
 
 def run(script: str, given: str = "") -> subprocess.CompletedProcess[str]:
     command = ["docker", "exec", "-i", "-w", SITE, CONTROLLER, "sh", "-c", script]
-    return subprocess.run(command, input=given, capture_output=True, text=True, timeout=120)
+    return subprocess.run(command, input=given, capture_output=True, text=True, timeout=PATIENCE_S)
 
 
 def told(script: str, given: str = "") -> str:

@@ -7,7 +7,7 @@ import time
 from tests.faults.drivers import deb, status, unpackage
 from tests.lab import hosts as lab
 from tests.runs import LAB, Done, begin, ends_right, mlufleet, refused
-from tests.waiting import until
+from tests.waiting import PATIENCE_S, until
 
 LOCK = "/var/lib/dpkg/lock-frontend"
 #: takes a lock that dpkg itself does not need, and keeps it for a while
@@ -34,7 +34,7 @@ def test_11_the_holder_of_the_package_lock_is_named_and_waited_for(provisioned: 
         time.sleep(12)  # the first sign of life that the operator sees comes after ten seconds
     finally:
         lab.run("u1604", "touch /tmp/go")
-    said, _ = run.communicate(timeout=300)
+    said, _ = run.communicate(timeout=PATIENCE_S)
     assert run.returncode == 0, said
     assert f"waiting for apt-get (pid {pid}), " in said
     assert status("u1604", "theirs") == "install ok installed"

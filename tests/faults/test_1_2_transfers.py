@@ -13,6 +13,7 @@ from tests.faults.big import FORGET, HOST, INCOMING, Big, deploy_light
 from tests.lab import hosts as lab
 from tests.lab import traffic
 from tests.runs import Done, begin, report_in
+from tests.waiting import PATIENCE_S
 
 #: of the archive's padding, and MiB/s of the connection: some seconds
 PADDING, RATE = 64 << 20, 16
@@ -45,7 +46,7 @@ def at_sixty_percent(big: Big, then: str) -> None:
     """Wait on the host itself for this much of the upload, then do something there at once."""
     size = f"$(stat -c %s {INCOMING}/image.*.part 2>/dev/null || echo 0)"
     wait = f'while [ "{size}" -lt {big.size * 6 // 10} ]; do sleep 0.01; done'
-    lab.run(HOST, f"{wait}; {then}", timeout=120)
+    lab.run(HOST, f"{wait}; {then}")
 
 
 def hold(big: Big) -> None:
@@ -58,7 +59,7 @@ def killed_at_sixty_percent(big: Big) -> None:
     run = begin("--limit", HOST, *big.options)
     hold(big)
     os.killpg(run.pid, signal.SIGKILL)
-    run.communicate(timeout=30)
+    run.communicate(timeout=PATIENCE_S)
     lab.run(HOST, "pkill -KILL -x dd")
     there = int(lab.run(HOST, f"stat -c %s {part()}"))
     assert big.size * 0.6 <= there < big.size * 0.8
@@ -84,7 +85,7 @@ def test_1_a_connection_that_is_cut_comes_back_and_goes_on_where_it_was(big: Big
     run = begin("--limit", HOST, *big.options)
     # the sessions, not the daemon that has to let the next one in
     at_sixty_percent(big, "pkill -KILL -f '^sshd: root'")
-    output = run.communicate(timeout=300)[0]
+    output = run.communicate(timeout=PATIENCE_S)[0]
     assert run.returncode == 0, output
     assert "connection lost" in output and "bytes are there and correct" in output
     done = Done(0, output, report_in(output))
@@ -114,7 +115,7 @@ def test_2_a_bit_that_flips_after_it_arrived_costs_one_piece(big: Big) -> None:
     hold(big)
     flip(3)
     lab.run(HOST, "pkill -CONT -x dd")
-    output = run.communicate(timeout=300)[0]
+    output = run.communicate(timeout=PATIENCE_S)[0]
     assert run.returncode == 0, output
     assert "damaged files are sent again" in output
     done = Done(0, output, report_in(output))
@@ -133,7 +134,7 @@ def test_2_a_piece_that_breaks_twice_is_named_and_the_next_run_sends_only_it(big
         f"{write}; sleep 0.01; done) > /dev/null 2>&1 & pkill -CONT -x dd",
     )
     try:
-        output = run.communicate(timeout=300)[0]
+        output = run.communicate(timeout=PATIENCE_S)[0]
     finally:
         lab.run(HOST, "rm /run/breaks")
     failure = report_in(output)["hosts"][HOST]["failure"]

@@ -8,7 +8,7 @@ from tests.faults.drivers import PACKAGE, status, told, unpackage
 from tests.lab import hosts as lab
 from tests.lab import lies
 from tests.runs import LAB, Done, begin, ends_right, mlufleet
-from tests.waiting import until
+from tests.waiting import PATIENCE_S, until
 
 JOB = "systemctl show -p MainPID mlu-lab-busy.service"
 
@@ -33,7 +33,7 @@ def test_23_a_job_is_waited_for_then_the_host_is_skipped(provisioned: Done) -> N
         time.sleep(3)
         assert lab.run("u1604", JOB) == job and run.poll() is None
     # it ends by itself, and the same run goes on
-    said, _ = run.communicate(timeout=300)
+    said, _ = run.communicate(timeout=PATIENCE_S)
     assert run.returncode == 0 and "waiting for sleep (pid" in said, said
     assert mlufleet("doctor", LAB, "--limit", "u1604").status == 0
 

@@ -19,6 +19,7 @@ from tests.runs import (
     report_in,
     wait_on,
 )
+from tests.waiting import PATIENCE_S
 
 HOST = "u1604"
 DATE = "/usr/local/bin/date"  # the hosts of the lab share a kernel, and its clock
@@ -62,7 +63,7 @@ def test_25_a_clock_that_is_set_in_the_middle_of_a_run_makes_no_duration_wrong(
         with off(HOST, years):
             held = mlufleet("lock-status", LAB, "--limit", HOST)
             lab.run(HOST, f"pkill -CONT -f {MODEL_PROCESS}")
-            said, _ = run.communicate(timeout=300)
+            said, _ = run.communicate(timeout=PATIENCE_S)
     finally:
         lab.run(HOST, f"pkill -CONT -f {MODEL_PROCESS}", check=False)
     assert run.returncode == 0, said

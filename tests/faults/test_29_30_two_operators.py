@@ -23,6 +23,7 @@ from tests.runs import (
     wait_for_step,
     wait_on,
 )
+from tests.waiting import PATIENCE_S
 
 LOCK = "/var/lib/mlufleet/lock"
 ASK = ("--data", "smoke=always")
@@ -40,7 +41,7 @@ def at_work(host: str) -> Iterator[subprocess.Popen[str]]:
         yield run
     finally:
         lab.run(host, f"pkill -CONT -f {MODEL_PROCESS}")
-    assert run.wait(timeout=300) == 0
+    assert run.wait(PATIENCE_S) == 0
 
 
 def kill(run: subprocess.Popen[str]) -> None:

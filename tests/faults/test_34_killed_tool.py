@@ -5,6 +5,7 @@ from __future__ import annotations
 from tests.faults.test_33_34_trees import CONTENT, HOST
 from tests.lab import hosts as lab
 from tests.runs import LAB, WORK, Done, begin, ends_right, mlufleet, report_in, wait_on
+from tests.waiting import PATIENCE_S
 
 TREE = f"{WORK}/transformers_mlu"
 TOOL = "'^/torch/venv3/pytorch/bin/python .*torch_gpu2mlu'"  # not the shell that looks
@@ -20,7 +21,7 @@ def test_34_a_migration_whose_tool_was_killed_is_no_migration_and_is_done_again(
     # it has begun to write
     wait_on(HOST, f"[ -d {TREE}.mlufleet-part/transformers_mlu ] && pgrep -f {TOOL}")
     lab.run(HOST, f"pkill -KILL -f {TOOL}")
-    said, _ = run.communicate(timeout=120)
+    said, _ = run.communicate(timeout=PATIENCE_S)
     failure = report_in(said)["hosts"][HOST]["failure"]
     assert run.returncode == 2 and failure["code"] == "MIGRATION", said
     assert failure["stage"] == "migration" and failure["remedy"] in said

@@ -18,7 +18,7 @@ from fleet.checksum import torrent
 from tests.lab import engine, traffic, up
 from tests.lab import hosts as lab
 from tests.runs import LAB, RELEASES, SITE, Done, report_in
-from tests.waiting import until
+from tests.waiting import PATIENCE_S, until
 
 SIX = ("u1604", "u1804", "c7", "u1604-2", "u1804-2", "c7-2")
 THREE = SIX[3:]
@@ -63,7 +63,7 @@ class File:
 
 
 def ended(run: subprocess.Popen[str]) -> Done:
-    output = run.communicate(timeout=180)[0]
+    output = run.communicate(timeout=PATIENCE_S)[0]
     print(output)
     return Done(run.returncode, output, report_in(output))
 
@@ -109,7 +109,7 @@ def quiet() -> bool:
 def strike(host: str, script: str) -> None:
     """Do something on a host once a fifth of the file is there."""
     wait = f"while [ {THERE} -lt {SIZE // 5} ]; do sleep 0.05; done"
-    lab.run(host, f"{wait}; {script}", timeout=60)
+    lab.run(host, f"{wait}; {script}")
 
 
 def cut_off(host: str, off: bool) -> None:
@@ -210,5 +210,5 @@ def test_a_controller_that_is_killed_takes_the_swarm_with_it(file: File) -> None
         until(lambda host=host: lab.run(host, "pgrep -x aria2c", check=False))
     assert not quiet()
     run.send_signal(signal.SIGKILL)
-    run.communicate(timeout=30)
+    run.communicate(timeout=PATIENCE_S)
     until(quiet, seconds=20)

@@ -17,6 +17,7 @@ from tests.runs import (
     report_in,
     wait_for_step,
 )
+from tests.waiting import PATIENCE_S
 
 ASK = ("--data", "smoke=always")
 
@@ -25,7 +26,7 @@ def test_5_ctrl_c_once_lets_the_running_step_end_and_gives_the_host_back(provisi
     run = begin("--limit", "u1604", *ASK)
     wait_for_step("u1604", "asking")
     os.killpg(run.pid, signal.SIGINT)
-    output = run.communicate(timeout=120)[0]
+    output = run.communicate(timeout=PATIENCE_S)[0]
     assert run.returncode == 130, output
     assert "running steps end" in output and "INTERRUPTED" in output
     assert report_in(output)["hosts"]["u1604"]["status"] == "skipped"
@@ -42,7 +43,7 @@ def test_5_ctrl_c_twice_ends_the_run_and_still_gives_the_host_back(provisioned: 
     read_until(run, "again to stop at once")
     started = time.monotonic()
     os.killpg(run.pid, signal.SIGINT)
-    output = run.communicate(timeout=120)[0]
+    output = run.communicate(timeout=PATIENCE_S)[0]
     assert run.returncode == 130, output
     assert time.monotonic() - started < 60
     assert "u1604: free" in mlufleet("lock-status", LAB, "--limit", "u1604").output
@@ -58,7 +59,7 @@ def test_6_a_network_that_is_gone_for_a_while_loses_no_step(provisioned: Done) -
         time.sleep(90)
     finally:
         lab.run("u1604", "ip link set eth0 up")
-    output = run.communicate(timeout=300)[0]
+    output = run.communicate(timeout=PATIENCE_S)[0]
     assert run.returncode == 0, output
     assert "no answer to heartbeats" in output and "connection lost" in output
     added = lab.run("u1604", "cat /var/lib/mlufleet/audit.log").removeprefix(before)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from tests.faults.drivers import CONF, PACKAGE, audit, status, unpackage
 from tests.lab import hosts as lab
 from tests.runs import LAB, Done, begin, mlufleet
-from tests.waiting import until
+from tests.waiting import PATIENCE_S, until
 
 #: a build that takes as long as the test wants it to, until the host goes down
 SLOW = """mv -n /usr/sbin/dkms /usr/sbin/dkms.real
@@ -32,7 +32,7 @@ def test_7_a_power_cut_during_the_installation_is_repaired_by_the_same_run(
         assert status("u1604", PACKAGE) == "install ok half-configured"
         lab.power_off("u1604")
         lab.power_on("u1604")
-        said, _ = run.communicate(timeout=300)
+        said, _ = run.communicate(timeout=PATIENCE_S)
         assert run.returncode == 0, said
         assert lab.boot("u1604") != boot
         assert status("u1604", PACKAGE) == "install ok installed"

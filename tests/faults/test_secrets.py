@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from tests.lab import hosts as lab
 from tests.runs import HOSTS, LAB, SITE, Done, begin, mlufleet
+from tests.waiting import PATIENCE_S
 
 # everything that a process list shows, of all processes, as root sees it: arguments, environment
 WATCH = (
@@ -27,7 +28,7 @@ def test_no_secret_is_in_a_process_list_or_left_anywhere(provisioned: Done) -> N
     lab.run("c7", "cat > /tmp/watch.sh", given=WATCH)
     lab.run("c7", "setsid sh /tmp/watch.sh >/dev/null 2>&1 </dev/null &")
     run = begin("--limit", "c7", "--data", "smoke=always", "-vvv", "--debug")
-    output = run.communicate(timeout=300)[0]
+    output = run.communicate(timeout=PATIENCE_S)[0]
     assert run.returncode == 0, output[-3000:]
     lab.run("c7", "rm /tmp/watch; sleep 2")
     seen = lab.run("c7", "cat /tmp/seen; rm -f /tmp/seen /tmp/watch.sh")

@@ -99,7 +99,7 @@ find /data -name .git | while read -r path; do
   (cd "$path" && {CHECKOUT})
 done
 """
-    return sorted(hosts.run(host, script, timeout=120).splitlines())
+    return sorted(hosts.run(host, script).splitlines())
 
 
 def changes(before: list[str], after: list[str]) -> list[str]:

@@ -10,6 +10,7 @@ from typing import Any
 
 from tests.lab import engine
 from tests.lab.steps import LabError
+from tests.waiting import PATIENCE_S
 
 PREFIX = os.environ.get("LAB_PREFIX", "mlulab-")  # another one is another lab on this machine
 # what a host writes by itself while nobody asks it to change: scratch, logs, books of the system
@@ -83,7 +84,12 @@ def address(host: str) -> str:
 
 
 def run(
-    host: str, script: str, *, check: bool = True, timeout: float = 60, given: str | None = None
+    host: str,
+    script: str,
+    *,
+    check: bool = True,
+    timeout: float = PATIENCE_S,
+    given: str | None = None,
 ) -> str:
     """Run a shell script as root on a host.
 
@@ -147,7 +153,7 @@ def boot(host: str) -> str:
     return run(host, "sed 's/.*) //' /proc/1/stat | cut -d' ' -f20")
 
 
-def settled(host: str, timeout: float = 90) -> None:
+def settled(host: str, timeout: float = PATIENCE_S) -> None:
     """Wait until a host has booted.
 
     Args:
@@ -168,7 +174,7 @@ def settled(host: str, timeout: float = 90) -> None:
     raise LabError(f"{host} has not booted within {timeout:.0f} s: {state}\n{units}")
 
 
-def reboot(host: str, timeout: float = 90) -> None:
+def reboot(host: str, timeout: float = PATIENCE_S) -> None:
     """Reboot a host and wait until it is back.
 
     Args:
@@ -270,5 +276,4 @@ def contents(host: str) -> str:
         rf" find / -xdev \( {skipped} \) -prune -o -type f -print0 | LC_ALL=C sort -z |"
         " xargs -0 sha256sum; { dpkg-query -W -f '${binary:Package} ${Version} ${Status}\\n';"
         " rpm -qa; } 2>/dev/null | LC_ALL=C sort",
-        timeout=120,
     )

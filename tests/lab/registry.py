@@ -32,6 +32,7 @@ from cryptography.x509.oid import NameOID
 
 from tests.lab import engine, paths
 from tests.lab.steps import LabError, lock, step
+from tests.waiting import PATIENCE_S
 
 USER = "puller"
 CONFIG = """\
@@ -129,7 +130,7 @@ class Registry:
         """End it."""
         if self.process:
             self.process.terminate()
-            self.process.wait(30)
+            self.process.wait(PATIENCE_S)
             self.process = None
 
     def push(self, archive: Path, name: str) -> str:
@@ -176,7 +177,7 @@ class Registry:
         url = url if url.startswith("http") else f"https://{self.host}{url}"
         request = urllib.request.Request(url, content, headers, method=method)
         context = ssl.create_default_context(cafile=self.ca)
-        with urllib.request.urlopen(request, timeout=60, context=context) as answer:
+        with urllib.request.urlopen(request, timeout=PATIENCE_S, context=context) as answer:
             return str(answer.headers["Location"] or "")
 
 

@@ -83,7 +83,7 @@ class Slurm:
 
     def run(self, script: str) -> str:
         """Run a script with Slurm's commands on the host."""
-        return hosts.run(self.host, ENVIRONMENT + script, timeout=120)
+        return hosts.run(self.host, ENVIRONMENT + script)
 
     def submit(self) -> str:
         """Submit a job that leaves a file, and return its number."""

@@ -77,7 +77,7 @@ def end_process(process: subprocess.Popen[bytes]) -> None:
     """End a server, which has a while to do so by itself."""
     process.terminate()
     try:
-        process.wait(timeout=20)
+        process.wait(PATIENCE_S)
     except subprocess.TimeoutExpired:
         process.kill()
         process.wait()

@@ -13,12 +13,13 @@ from tests import reports
 from tests.monitoring import programs
 from tests.monitoring.conftest import everything
 from tests.monitoring.servers import FILES
+from tests.waiting import PATIENCE_S
 
 
 def run(name: str, *words: str, given: bytes = b"", cwd: Path = FILES) -> str:
     """Run a program that has to succeed; what it says."""
     command = [programs.find(name), *words]
-    done = subprocess.run(command, cwd=cwd, input=given, capture_output=True, timeout=120)
+    done = subprocess.run(command, cwd=cwd, input=given, capture_output=True, timeout=PATIENCE_S)
     assert done.returncode == 0, (done.stdout + done.stderr).decode()
     return done.stdout.decode()
 

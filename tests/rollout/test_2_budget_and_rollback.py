@@ -25,7 +25,7 @@ from tests.rollout.fleet import (
     words,
 )
 from tests.runs import LOADED, Done, report_in, start
-from tests.waiting import until
+from tests.waiting import PATIENCE_S, until
 
 CANARY, *OTHERS = FLEET
 
@@ -123,7 +123,7 @@ def test_a_rollback_that_fails_itself_is_said_with_both_failures(settled: Settle
     run = start(*words("rollout", BROKEN.release))
     until(lambda: newest().name > settled.run and at_stage(CANARY, "container"))
     with lying("module-does-not-load", CANARY):  # the new driver is in; the old one will not come
-        output, _ = run.communicate(timeout=180)
+        output, _ = run.communicate(timeout=PATIENCE_S)
     done = accounted(Done(run.returncode, output, report_in(output)))
     failure = done.host(CANARY)["failure"]
     assert done.status == 2 and done.statuses()[CANARY] == "failed"

@@ -28,7 +28,7 @@ from tests.rollout.fleet import (
     words,
 )
 from tests.runs import Done, mlufleet, read_until, report_in, start
-from tests.waiting import until
+from tests.waiting import PATIENCE_S, until
 
 
 def started(folder_before: str, count: int) -> bool:
@@ -45,7 +45,7 @@ def test_ctrl_c_once_lets_hosts_at_work_end_and_a_resume_does_the_rest(settled: 
     run = start(*words("rollout", settled.next.release, "--window", "2"))
     until(lambda: started(settled.run, 3))
     os.killpg(run.pid, signal.SIGINT)
-    output, _ = run.communicate(timeout=120)
+    output, _ = run.communicate(timeout=PATIENCE_S)
     done = accounted(ended(run, output))
     assert done.status == 130 and done.report["rollout"]["stopped"] == "interrupted"
     assert {done.statuses()[host] for host in begun(done)} == {"changed"}
@@ -66,7 +66,7 @@ def test_ctrl_c_twice_stops_at_once_and_gives_hosts_back(settled: Settled) -> No
     before = read_until(run, "again to stop at once")
     began = time.monotonic()
     os.killpg(run.pid, signal.SIGINT)
-    output, _ = run.communicate(timeout=120)
+    output, _ = run.communicate(timeout=PATIENCE_S)
     assert time.monotonic() - began < 30
     done = accounted(ended(run, before + output))
     assert done.status == 130 and "skipped" in done.statuses().values()
@@ -113,7 +113,7 @@ def test_an_operator_who_does_not_confirm_leaves_the_rest_untouched(settled: Set
     with pytest.raises(subprocess.TimeoutExpired):  # it waits for as long as it is not answered
         run.wait(5)
     os.write(ours, b"n\n")
-    output, _ = run.communicate(timeout=60)
+    output, _ = run.communicate(timeout=PATIENCE_S)
     done = accounted(ended(run, output))
     assert f"Continue with the other {len(FLEET) - 1} hosts?" in output
     assert done.report["rollout"]["stopped"] == "declined" and done.status != 0
@@ -126,7 +126,7 @@ def test_two_operators_at_once_break_nothing(settled: Settled) -> None:
     first = start(*words("rollout", settled.next.release, *options))
     until(lambda: started(settled.run, 3))
     second = rollout(settled.next.release, *options)
-    output, _ = first.communicate(timeout=300)
+    output, _ = first.communicate(timeout=PATIENCE_S)
     both = (accounted(ended(first, output)), second)
     for done in both:
         codes = {h["failure"]["code"] for h in done.report["hosts"].values() if h["failure"]}
@@ -149,7 +149,7 @@ def test_a_host_that_is_gone_in_its_middle_holds_back_nobody(settled: Settled) -
         assert ("done", lost) not in events(newest(), "done")
     finally:
         lab.power_on(lost)
-    output, _ = run.communicate(timeout=300)
+    output, _ = run.communicate(timeout=PATIENCE_S)
     done = accounted(ended(run, output))
     assert {done.statuses()[host] for host in FLEET if host != lost} == {"changed"}
     # its step was begun again after the power cut, or ended with it: either way it is accounted for
@@ -172,7 +172,7 @@ def test_a_host_that_is_gone_for_good_is_given_up_when_the_inventory_says(settle
     until(lambda: newest().name > settled.run and at_stage(lost, "container"))
     lab.power_off(lost)
     try:
-        output, _ = run.communicate(timeout=200)
+        output, _ = run.communicate(timeout=PATIENCE_S)
         done = accounted(ended(run, output))
         assert done.status == 2 and done.host(lost)["failure"]["code"] == "CONNECTION_LOST"
         assert {done.statuses()[host] for host in FLEET if host != lost} == {"changed"}

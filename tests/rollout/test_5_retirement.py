@@ -11,7 +11,7 @@ from tests.lab import hosts as lab
 from tests.lab import up
 from tests.rollout.fleet import FLEET, LIGHT, Settled, at_stage, audits, events, newest
 from tests.runs import LAB, SITE, Done, mlufleet, report_in, start
-from tests.waiting import until
+from tests.waiting import PATIENCE_S, until
 
 AWAY, *OTHERS = MEMBERS = FLEET[:3]
 MADE = "docker ps -aq; docker images -q; ls /var/lib/mlufleet"
@@ -28,7 +28,7 @@ def test_a_retirement_that_was_killed_is_resumed_and_its_hosts_are_bare(settled:
     ours, theirs = pty.openpty()
     run = start(*retire(settled.now.release), stdin=theirs)
     os.write(ours, b"n\n")
-    output, _ = run.communicate(timeout=120)
+    output, _ = run.communicate(timeout=PATIENCE_S)
     done = Done(run.returncode, output, report_in(output))
     assert (done.status, done.report["rollout"]["stopped"]) == (5, "declined")
     assert "Retire 3 hosts?" in output and "remove container light" in output

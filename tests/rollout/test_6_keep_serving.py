@@ -40,7 +40,7 @@ question = {{"model": "light-serving", "stream": True, "messages": messages}}
 request = urllib.request.Request(
     "http://127.0.0.1:{PORT}/v1/chat/completions", json.dumps(question).encode()
 )
-answer = urllib.request.urlopen(request, timeout=60)
+answer = urllib.request.urlopen(request, timeout=300)
 print(answer.status, flush=True)
 print(answer.read().decode())
 """
@@ -96,11 +96,11 @@ def test_a_client_never_finds_fewer_endpoints_than_promised(served: None) -> Non
     assert reader.stdout and reader.stdout.readline() == "200\n"
     text = reader.stdout.read()
     lab.run(SERVED[0], f"rm {MODES}/pace")
-    output, _ = run.communicate(timeout=300)
+    output, _ = run.communicate(timeout=PATIENCE_S)
     done = Done(run.returncode, output, report_in(output))
     found = {}
     for host, counter in counters.items():
-        said, _ = counter.communicate(timeout=60)
+        said, _ = counter.communicate(timeout=PATIENCE_S)
         found[host] = list_gaps([json.loads(line) for line in said.splitlines()])
     assert done.status == 0 and set(done.statuses().values()) == {"changed"}, done.output
     assert begun(done)[0] == SERVED[0]

@@ -16,7 +16,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from tests.lab import engine, paths
 from tests.lab.vendor import docker_image, upstreams, weights, wheels
-from tests.waiting import until
+from tests.waiting import PATIENCE_S, until
 
 MODEL, KEY = "baichuan-7b", "a key that nobody guesses"
 QUESTION = [{"role": "user", "content": "登鹳雀楼->"}]
@@ -56,11 +56,13 @@ class Server:
         # not above: it imports ssl, which gevent has to change before
         import openai
 
-        return openai.OpenAI(base_url=f"{self.url}/v1", api_key=key, max_retries=0, timeout=60)
+        return openai.OpenAI(
+            base_url=f"{self.url}/v1", api_key=key, max_retries=0, timeout=PATIENCE_S
+        )
 
     def get(self, path: str) -> tuple[int, str]:
         try:
-            with urlopen(self.url + path, timeout=30) as answer:
+            with urlopen(self.url + path, timeout=PATIENCE_S) as answer:
                 return answer.status, answer.read().decode()
         except HTTPError as error:
             return error.code, error.read().decode()
@@ -86,7 +88,7 @@ class Server:
 
     def stop(self) -> int:
         engine.docker("exec", self.container, "sh", "-c", f"kill $(cat /run/{self.port}.pid)")
-        return self.process.wait(60)
+        return self.process.wait(PATIENCE_S)
 
 
 @contextmanager

@@ -216,12 +216,15 @@ def test_nothing_is_made_where_nothing_changes(file: Path) -> None:
     assert not file.exists()
 
 
-#: adds COUNT hosts of its own, one by one, and removes every second of them
+#: Adds COUNT hosts of its own, one by one, and removes every second of them. It takes the file
+#: again at once, as no user does, so that a writer may have to wait for all that the others do.
 WRITER = """\
 import sys
 from pathlib import Path
 from fleet import quarantine
+from fleet.documents import file_lock
 file, word, count = Path(sys.argv[1]), sys.argv[2], int(sys.argv[3])
+file_lock.TIMEOUT_S = float(sys.argv[4])
 for number in range(count):
     quarantine.add(file, {f"{word}{number}": quarantine.Quarantine.begin(word, "x")})
     if number % 2:
@@ -230,7 +233,7 @@ for number in range(count):
 
 
 def start_writer(file: Path, word: str, count: int) -> subprocess.Popen[bytes]:
-    words = [sys.executable, "-c", WRITER, str(file), word, str(count)]
+    words = [sys.executable, "-c", WRITER, str(file), word, str(count), str(PATIENCE_S)]
     return subprocess.Popen(words, env={**os.environ, "PYTHONPATH": str(PROJECT)})
 
 

@@ -300,7 +300,7 @@ def test_submodules_are_named_as_what_stays_empty(host: Host) -> None:
 
 def test_two_runs_in_one_folder_work_one_after_the_other(host: Host) -> None:
     both = [host.begin(host.first), host.begin(host.first)]
-    said = [process.communicate(timeout=120)[0] for process in both]
+    said = [process.communicate(timeout=PATIENCE_S)[0] for process in both]
     assert [process.returncode for process in both] == [0, 0], said
     assert host.git("rev-parse", "HEAD", at=host.path) == host.first
     assert [p.name for p in host.path.parent.iterdir()] == ["model"]

@@ -15,6 +15,7 @@ import pytest
 from fleet.errors import Failure
 from operations import controller_client
 from tests.unit.serving.conftest import find_port
+from tests.waiting import PATIENCE_S
 
 Serve = Callable[..., dict[str, Any]]
 
@@ -47,7 +48,7 @@ def test_an_endless_client_is_ended_and_shows_no_key(serve_liar: Serve) -> None:
             child = next((one for one in children if "--key-file" in show_process(one)), "")
             gevent.sleep(0.01)
     assert "secret" not in shown
-    failure = asked.get(timeout=60)
+    failure = asked.get(timeout=PATIENCE_S)
     assert failure and "did not end within 3 s" in failure.detail
     assert not Path(f"/proc/{child}").exists()
 

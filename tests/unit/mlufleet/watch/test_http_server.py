@@ -38,7 +38,7 @@ def served(token: str = "") -> Iterator[HttpServer]:
 
 
 def ask(server: HttpServer, path: str, method: str = "GET", **headers: str) -> tuple[int, bytes]:
-    connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=20)
+    connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=PATIENCE_S)
     connection.request(method, path, headers=headers)
     answer = connection.getresponse()
     found = answer.status, answer.read()
@@ -91,7 +91,7 @@ def test_slow_clients_hold_nobody_up(monkeypatch: pytest.MonkeyPatch) -> None:
                 sock.sendall(b"GET /metrics HTT")
         assert ask(server, "/metrics") == (200, b"up 1\n")
         # the first ones had to give way, and the last ones have as long as they may
-        silent[0].settimeout(20)
+        silent[0].settimeout(PATIENCE_S)
         assert read_end(silent[0]) == b""
         silent[-1].sendall(b"P/1.0\r\n\r\n")
         assert read_end(silent[-1]).endswith(b"up 1\n")
@@ -112,7 +112,7 @@ def test_an_answer_in_drops_is_cut(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(http_server, "ANSWER_LIMIT_S", 0.5)
     with served() as server, socket.socket() as sock:
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
-        sock.settimeout(20)
+        sock.settimeout(PATIENCE_S)
         sock.connect(("127.0.0.1", server.port))
         sock.sendall(b"GET /large HTTP/1.0\r\n\r\n")
         taken, end = 0, time.monotonic() + 1.5
@@ -154,7 +154,7 @@ def test_a_client_that_does_not_read_is_dropped(monkeypatch: pytest.MonkeyPatch)
 def test_a_wrong_request_gets_no_page(request_text: bytes) -> None:
     with served() as server:
         with socket.create_connection(("127.0.0.1", server.port)) as sock:
-            sock.settimeout(20)
+            sock.settimeout(PATIENCE_S)
             sock.sendall(request_text)
             said = b""
             try:

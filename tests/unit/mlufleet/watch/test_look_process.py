@@ -149,7 +149,9 @@ def test_the_command_looks_tells_and_shows(clone: Path) -> None:
                 "/healthz": "ok",
                 "/": "closed",
             }.items():
-                with urllib.request.urlopen(f"http://127.0.0.1:{port}{path}", timeout=20) as page:
+                with urllib.request.urlopen(
+                    f"http://127.0.0.1:{port}{path}", timeout=PATIENCE_S
+                ) as page:
                     assert text in page.read().decode(), path
             second = subprocess.run(
                 command, cwd=clone, env=env, capture_output=True, timeout=PATIENCE_S

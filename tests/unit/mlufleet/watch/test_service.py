@@ -199,7 +199,7 @@ def test_the_service_manager_is_told(watched: Watched, tmp_path: Path) -> None:
     import socket
 
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager:
-        manager.settimeout(20)
+        manager.settimeout(PATIENCE_S)
         manager.bind(str(tmp_path / "notify"))
         watch = watched.start(NOTIFY_SOCKET=str(tmp_path / "notify"), WATCHDOG_USEC="2000000")
         heard: list[str] = []

@@ -12,6 +12,7 @@ from pyinfra.api.exceptions import ConnectError
 
 from operations.host.connection import PROMPT_KEY, adapt_connector
 from operations.host.sessions import NoSessionError, SessionPool
+from tests.waiting import PATIENCE_S
 
 
 class Under:
@@ -96,7 +97,7 @@ def test_several_at_once_get_a_session_each() -> None:
     server = Server(1)
     sessions = server.host()
     asking = [gevent.spawn(sessions.open) for _ in range(4)]
-    gevent.joinall(asking, timeout=30, raise_error=True)
+    gevent.joinall(asking, timeout=PATIENCE_S, raise_error=True)
     assert len(server.made) == 4
 
 

@@ -17,6 +17,7 @@ from operations.transfer.image_upload import ImageUpload
 from operations.transfer.reuse import FoundFile, NeededFile, Search
 from operations.transfer.swarm import Swarms, swarms
 from tests.unit.fleet.store.test_layer_archive import DIFF_IDS, IDENTITY, put, save_old
+from tests.waiting import PATIENCE_S
 
 DEST = "/state/artifacts/image.tar"
 ALL_BUT_TOP, BASE, OTHER = tuple(DIFF_IDS[:2]), (DIFF_IDS[0], "sha256:other"), ("sha256:other",)
@@ -162,5 +163,5 @@ def test_hosts_that_wait_for_the_same_layers_share_a_swarm_from_the_first_on(
     monkeypatch.setattr(Swarms, "register_demand", note)
     hosts = [host.named(name) for name in "abc"]
     greenlets = [gevent.spawn(host.upload(ALL_BUT_TOP)._transfer, each, {}) for each in hosts]
-    gevent.joinall(greenlets, timeout=20, raise_error=True)
+    gevent.joinall(greenlets, timeout=PATIENCE_S, raise_error=True)
     assert max(pending, key=len) == {"a", "b", "c"}

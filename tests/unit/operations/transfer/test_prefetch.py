@@ -22,6 +22,7 @@ from operations.transfer.ssh_stream import TransferProgress
 from operations.transfer.upload import Upload
 from tests.unit.conftest import BARE, probe
 from tests.unit.operations.stage_helpers import as_host, as_spec
+from tests.waiting import PATIENCE_S
 
 HOST: Any = SimpleNamespace(name="a", print_prefix="[a] ", connector=None, data={})
 
@@ -85,7 +86,7 @@ def test_a_stage_waits_for_its_file_and_the_next_one_goes_on(files: tuple[File, 
     gevent.sleep(2 * prefetch.POLL_INTERVAL_S)
     assert not stage.dead and (image.under_way, weights.under_way) == (1, 0)
     image.arrives.set()
-    assert stage.get(timeout=5) == {"image.part"}
+    assert stage.get(timeout=PATIENCE_S) == {"image.part"}
     gevent.sleep(0)
     assert (image.tries, weights.under_way) == (1, 1)
     weights.arrives.set()
