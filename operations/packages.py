@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from pathlib import Path
 
 from pyinfra.api import operation
@@ -196,16 +196,17 @@ def decide(spec: HostSpec, target: ReleaseTarget, facts: HostFacts) -> Decision:
         words.insert(0, _("install packages in the container"))
 
     def commands(reprobe: Reprobe) -> Iterator[HostCommand]:
-        if must_install:
-            yield from _install(target, reprobe)
-        after = reprobe().releases[target.key]  # packages may have replaced patched files
+        after = found
+        if must_install:  # which may replace patched files
+            after = yield from _install(target, reprobe)
         for patch in list_unpatched(target, after):
             yield patch.build_edit(after)
 
     return Plan((Action(tuple(words), commands),)) if words else Plan()
 
 
-def _install(target: ReleaseTarget, reprobe: Reprobe) -> Iterator[HostCommand]:
+def _install(target: ReleaseTarget, reprobe: Reprobe) -> Generator[HostCommand, None, ReleaseFacts]:
+    """Install and stamp everything; return the release on the host as it is afterwards."""
     release = target.release
     packages, name, python = release.packages, release.container.name, release.image.python
     shared = host_paths.shared_folder(target.key, in_container=True)
@@ -220,8 +221,10 @@ def _install(target: ReleaseTarget, reprobe: Reprobe) -> Iterator[HostCommand]:
     yield RemoteJob(
         _("finding the package folders"), "package-folders", name, python, code="PACKAGES"
     )
-    stamp = stamp_value(target, reprobe().releases[target.key])
+    after = reprobe().releases[target.key]
+    stamp = stamp_value(target, after)
     yield RemoteJob(_("stamping packages"), "stamp", "packages", stamp, code="PACKAGES")
+    return after
 
 
 def _install_system_package(container: str, package: SystemPackage, shared: str) -> RemoteJob:

@@ -186,7 +186,7 @@ def _record(
         "cards",
         " ".join(card.address for card in before.present_cards),
         "smoke",
-        input_digest(target, reprobe()),
+        input_digest(target, facts),
         code="SMOKE_ANSWER",
         stdin=verdict.build_script(host_target, before),
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -104,6 +105,18 @@ def most_at_once(done: Done) -> int:
         at_work += 1 if kind == "begin" else -1
         most = max(most, at_work)
     return most
+
+
+def last_rollout(small: Small) -> Done | None:
+    """The run that began last, if it has brought every host of the fleet to a release."""
+    runs = sorted((SITE / "runs").glob("2*/journal.jsonl"))
+    file = runs[-1].with_name("report.json") if runs else None
+    report = json.loads(file.read_text()) if file and file.exists() else {}
+    if report.get("kind") != "rollout" or report["exit"] != 0 or set(report["hosts"]) != set(FLEET):
+        return None
+    done = Done(0, "", report)
+    releases = {done.host(name)["versions"]["release"] for name in FLEET}
+    return accounted(done) if releases == {small.name} else None
 
 
 def audits(*hosts: str) -> list[int]:
