@@ -7,6 +7,7 @@ import ipaddress
 import re
 import time
 from collections import deque
+from collections.abc import Callable
 from contextlib import suppress
 
 import gevent
@@ -102,6 +103,7 @@ class Aria2Peer:
         self._received_bytes, self._messages, self._changed = 0, deque[str](maxlen=5), Event()
         self._has_ended = self._is_checking = False
         self._addresses: tuple[str, str] | None = None
+        self._on_end: Callable[[], object] | None = None
         command = script_command(
             "swarm",
             file,
@@ -126,6 +128,18 @@ class Aria2Peer:
                 self._parse_line(line.strip())
         self._has_ended = True
         self._changed.set()
+        if self._on_end:
+            self._on_end()
+
+    def call_at_end(self, on_end: Callable[[], object]) -> None:
+        """Have something called once aria2c has ended; at once if it has.
+
+        Args:
+            on_end: what to call
+        """
+        self._on_end = on_end
+        if self._has_ended:
+            on_end()
 
     def _parse_line(self, line: str) -> None:
         progress = PROGRESS_PATTERN.search(line)

@@ -10,7 +10,7 @@ import hashlib
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import lru_cache, partial
 from pathlib import Path
 
 import gevent
@@ -295,7 +295,9 @@ class Swarms:
         )
         own, _controller = peer.wait_for_addresses()
         rack = str(host.data.get("rack") or "")
-        tracker.peers.setdefault(own, TrackedPeer(own, rack))
+        tracked = tracker.peers.setdefault(own, TrackedPeer(own, rack))
+        # a process that is killed tells the tracker nothing
+        peer.call_at_end(partial(tracked.leave, torrent.compute_infohash(swarm.torrent)))
         peer.send_torrent(swarm.torrent)
         return peer
 

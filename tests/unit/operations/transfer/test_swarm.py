@@ -11,13 +11,16 @@ from types import SimpleNamespace
 from typing import Any
 
 import gevent
+import gevent.queue
 import pytest
 
+from fleet.checksum import torrent
 from operations.host.context import RunContext
 from operations.host.events import BytesSeeded
 from operations.transfer import aria2, swarm
 from operations.transfer.aria2 import Aria2Peer, LeftSwarm
 from operations.transfer.ssh_stream import TransferProgress
+from operations.transfer.tracker import TrackedPeer
 from tests.waiting import PATIENCE_S
 
 SHA, MIB = "5" * 64, 1 << 20
@@ -238,6 +241,31 @@ def test_a_seed_that_starts_too_late_leaves_nothing_behind(
 
 
 # one host's aria2c
+
+
+def test_nobody_is_told_of_a_host_whose_client_was_killed(
+    swarms: swarm.Swarms, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    local, output = tmp_path / "file", gevent.queue.Queue[bytes]()
+    local.write_bytes(b"x" * 99)
+    sha = hashlib.sha256(local.read_bytes()).hexdigest()
+    tracked, other = TrackedPeer("10.0.0.2"), TrackedPeer("10.0.0.3")
+    tracker = SimpleNamespace(peers={tracked.address: tracked}, port=1)
+    channel = SimpleNamespace(recv=lambda _size: output.get(), sendall=len, close=len)
+    monkeypatch.setattr(aria2.connection, "open_stream", lambda *_: channel)
+    swarms.register_demand("a", {sha})
+    one = swarms.by_checksum[sha]
+    monkeypatch.setattr(one, "start", lambda *_: tracker)
+    one.load_torrent(local)
+    infohash = torrent.compute_infohash(one.torrent)
+    output.put(b"address 10.0.0.2 10.0.0.1\n")
+    swarms._start_peer(host("a"), one, local, "part")
+    tracked.ports[infohash] = other.ports[infohash] = 7000
+    tracked.links[infohash], other.links[infohash] = [other], [tracked]
+
+    output.put(b"")
+    gevent.sleep(0)
+    assert infohash not in tracked.ports and other.links[infohash] == []
 
 
 class Clock:
