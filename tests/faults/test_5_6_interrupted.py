@@ -9,6 +9,7 @@ import time
 from tests.lab import hosts as lab
 from tests.runs import (
     LAB,
+    MODEL_PROCESS,
     Done,
     begin,
     ends_right,
@@ -17,7 +18,7 @@ from tests.runs import (
     report_in,
     wait_for_step,
 )
-from tests.waiting import PATIENCE_S
+from tests.waiting import PATIENCE_S, until
 
 ASK = ("--data", "smoke=always")
 
@@ -36,17 +37,24 @@ def test_5_ctrl_c_once_lets_the_running_step_end_and_gives_the_host_back(provisi
     ends_right("u1604")
 
 
-def test_5_ctrl_c_twice_ends_the_run_and_still_gives_the_host_back(provisioned: Done) -> None:
+def test_5_ctrl_c_twice_waits_for_no_step_and_still_gives_the_host_back(provisioned: Done) -> None:
     run = begin("--limit", "u1604", *ASK)
     wait_for_step("u1604", "asking")
-    os.killpg(run.pid, signal.SIGINT)
-    read_until(run, "again to stop at once")
-    started = time.monotonic()
-    os.killpg(run.pid, signal.SIGINT)
-    output = run.communicate(timeout=PATIENCE_S)[0]
-    assert run.returncode == 130, output
-    assert time.monotonic() - started < 60
-    assert "u1604: free" in mlufleet("lock-status", LAB, "--limit", "u1604").output
+    until(lambda: lab.run("u1604", f"pkill -STOP -f {MODEL_PROCESS} && echo stopped", check=False))
+    try:
+        os.killpg(run.pid, signal.SIGINT)
+        read_until(run, "again to stop at once")
+        started = time.monotonic()
+        os.killpg(run.pid, signal.SIGINT)
+        output = run.communicate(timeout=PATIENCE_S)[0]
+        assert time.monotonic() - started < 30
+        assert run.returncode == 130, output
+        assert report_in(output)["hosts"]["u1604"]["status"] == "skipped"
+        assert "u1604: free" in mlufleet("lock-status", LAB, "--limit", "u1604").output
+        # its step goes on; another run has to wait for it
+        assert lab.run("u1604", f"pgrep -f {MODEL_PROCESS}")
+    finally:
+        lab.run("u1604", f"pkill -CONT -f {MODEL_PROCESS}", check=False)
     ends_right("u1604")
 
 
