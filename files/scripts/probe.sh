@@ -7,7 +7,7 @@
 # that sets SLOT IMAGE IMAGE_ID CONTAINER MOUNTS TREES WEIGHTS SOURCES OURS KNOWN FILES INSIDE, and SERVED
 # SERVERS PORTS of one that is served. The facts of a release follow a line "release SLOT"; the line "host"
 # ends them.
-# needs: git checkout-facts filesystems kernels card-users package-tool
+# needs: git checkout-facts filesystems kernels card-users package-tool daemon
 # of the Go runtime: they take a quarter off what a docker client costs that asks one question
 export GOMAXPROCS=1 GOGC=off
 T=$(printf '\t')
@@ -123,18 +123,28 @@ opened=$(find /proc/[0-9]*/fd -lname '/dev/cambricon*' -printf '%h %l\n' 2>/dev/
     case $number in '' | *[!0-9]*) ;; *) held="$held${held:+ }$number" ;; esac
   done
 }
-server=
+name_image() {
+  # the id that docker reported at the load: containerd's store uses another one
+  named=$(first "$state/images/${IMAGE_ID#sha256:}")
+  named=${named:-$IMAGE_ID}
+}
+server='' images=''
 if command -v docker >/dev/null 2>&1 && ! command -v dockerd >/dev/null 2>&1 &&
   quiet 10 docker --version | grep -qi podman; then
   say podman
 elif command -v docker >/dev/null 2>&1; then
-  if server=$(quiet 10 docker version --format '{{.Server.Version}}'); then say engine "$server" "$(
+  # if its version is known, it shows that it answers by what the first release needs anyway
+  if server=$(recall_daemon) &&
+    images=$(release_0; name_image; quiet 10 docker image inspect --format '{{.Id}}' "$IMAGE" "$named"); then status=0
+  else images='' server=$(quiet 10 docker version --format '{{.Server.Version}}'); status=$?
+  fi
+  case $status in
+  0) say engine "$server" "$(
     enabled=/etc/systemd/system/multi-user.target.wants/docker.service
     mask=/etc/systemd/system/docker.service
-    if [ -e "$enabled" ] && [ ! -L "$mask" ]; then echo enabled; else systemctl is-enabled docker 2>/dev/null; fi)"
-  else
-    case $? in 124 | 137) say engine-silent ;; esac  # it runs: one that is stopped refuses at once
-  fi
+    if [ -e "$enabled" ] && [ ! -L "$mask" ]; then echo enabled; else systemctl is-enabled docker 2>/dev/null; fi)" ;;
+  124 | 137) say engine-silent ;;  # it runs: one that is stopped refuses at once
+  esac
 fi
 [ -d /snap/docker ] && ! command -v dockerd >/dev/null 2>&1 && say snap
 asked=
@@ -182,13 +192,13 @@ list_layers() {
 observe() {
   pid=
   if [ -n "$server" ]; then
-    # the id that docker reported at the load: containerd's store uses another one
-    named=$(first "$state/images/${IMAGE_ID#sha256:}")
-    named=${named:-$IMAGE_ID}
+    name_image
     ours() { if [ "$1" = "$named" ]; then echo "$IMAGE_ID"; else echo "$1"; fi; }
     # one call if both exist; else one each, as an old client stops at the first missing image
-    ask image docker image inspect --format '{{.Id}}' "$IMAGE" "$named"
-    case $? in
+    if [ -n "$images" ]; then answer=$images images='' status=0
+    else ask image docker image inspect --format '{{.Id}}' "$IMAGE" "$named"
+    fi
+    case $status in
     0)
       say tagged "$(ours "${answer%%"$N"*}")"
       say image "$(ours "${answer##*"$N"}")"

@@ -83,3 +83,6 @@ def test_a_host_that_is_right_costs_one_connection_and_one_command(
     begins = r'execve\("/bin/bash", \["bash", "-c", "sh -c .*= 0$'
     started = re.findall(begins, trace.read_text(), re.M)
     assert len(started) == commands, started
+    # for images and for the container; the daemon's version is known since the smoke test
+    clients = re.findall(r'execve\("/usr/lib/mlu-lab/real/docker", .*= 0$', trace.read_text(), re.M)
+    assert len(clients) == 2, clients

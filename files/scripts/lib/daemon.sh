@@ -1,0 +1,22 @@
+# The docker daemon's version, without asking it again: a process keeps the version that it has.
+find_daemon() {
+  # set `daemon` to what no other process has: boot, number and start of the daemon
+  daemon='' pid='' line=''
+  IFS= read -r pid 2>/dev/null < /var/run/docker.pid
+  case $pid in '' | *[!0-9]*) return 1 ;; esac
+  IFS= read -r line 2>/dev/null < "/proc/$pid/stat"
+  case $line in "$pid (docker"*) ;; *) return 1 ;; esac
+  # shellcheck disable=SC2086  # words; a name in parentheses is ahead of them
+  set -- ${line##*) }
+  daemon="$(booted) $pid ${20:-}"
+}
+note_daemon() {
+  # keep the version of the daemon that runs
+  find_daemon && version=$(timeout -k 2 10 docker version --format '{{.Server.Version}}' 2>/dev/null </dev/null) &&
+    printf '%s\t%s\n' "$daemon" "$version" > "$state/daemon.part" && mv -f "$state/daemon.part" "$state/daemon"
+}
+recall_daemon() {
+  # print the version of the daemon that runs, if it was kept
+  find_daemon && kept='' version='' && IFS="$(printf '\t')" read -r kept version 2>/dev/null < "$state/daemon" &&
+    [ "$kept" = "$daemon" ] && printf '%s' "$version"
+}
