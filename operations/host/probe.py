@@ -10,6 +10,7 @@ from weakref import WeakKeyDictionary
 
 from paramiko import SSHException
 from pyinfra.api import Host, QuoteString, StringCommand
+from pyinfra.connectors.util import CommandOutput
 from pyinfra.context import ContextObject
 
 from fleet import module_key
@@ -63,8 +64,23 @@ def probe_arguments(
         key: the site's key for kernel modules, if it has one
         read_only: whether nothing may be written on the host, not even what git would refresh
     """
+    values = _host_arguments(target) | {
+        "SLOW": ["yes"] if slow_login else [],
+        "read_only": ["yes"] if read_only else [],
+        "KEY": [key.key_id] if key else [],
+        "ISSUED": [key.issuer_and_serial] if key else [],
+    }
+    functions = (
+        f"release_{number}() {{\n{_assign_variables(_release_arguments(part))}}}\n"
+        for number, part in enumerate(target.releases)
+    )
+    return _assign_variables(values) + "".join(functions)
+
+
+def _host_arguments(target: HostTarget) -> dict[str, list[str]]:
+    """What the probe is asked about of the host as a whole."""
     parts = target.releases
-    values = {
+    return {
         "PACKAGES": [
             package.package
             for part in parts
@@ -76,10 +92,6 @@ def probe_arguments(
         "MINIMUM": [part.release.engine.minimum for part in parts],
         "CONTAINERS": [part.release.container.name for part in parts],
         "SERVING": [part.release.container.name for part in parts if part.release.serve],
-        "SLOW": ["yes"] if slow_login else [],
-        "read_only": ["yes"] if read_only else [],
-        "KEY": [key.key_id] if key else [],
-        "ISSUED": [key.issuer_and_serial] if key else [],
         "ROOTS": [
             "/var/lib/docker",
             host_paths.STATE_FOLDER,
@@ -92,11 +104,6 @@ def probe_arguments(
         "RELEASES": [str(number) for number in range(len(parts))],
         "CONTAINER_FACTS": [CONTAINER_TEMPLATE],
     }
-    functions = (
-        f"release_{number}() {{\n{_assign_variables(_release_arguments(part))}}}\n"
-        for number, part in enumerate(parts)
-    )
-    return _assign_variables(values) + "".join(functions)
 
 
 def _assign_variables(values: dict[str, list[str]]) -> str:
@@ -180,8 +187,30 @@ def run_probe(host: Host, arguments: str) -> HostFacts | Failure:
     Returns:
         The facts; or why there are none.
     """
+    try:
+        output, uses_sudo = _send_probe(host, arguments)
+    except TimeoutError:
+        connection.close(host)  # which ends what still runs there
+        return Failure(
+            "PROBE_FAILED", _("no end within {seconds} s", seconds=PROBE_TIMEOUT_S + PROBE_GRACE_S)
+        )
+    except NoSessionError as error:
+        return Failure("MAX_SESSIONS", str(error))
+    try:
+        return parse(output.stdout_lines, time.time())
+    except ProbeError as error:
+        if connection.wait_until_lost(host, 1):
+            return Failure("CONNECTION_LOST", str(error))
+        failure = _explain_output(output, str(error), uses_sudo)
+    if failure.code == "REQUIRETTY" and connection.enable_terminal(host, failure.tail):
+        return run_probe(host, arguments)
+    return failure
+
+
+def _send_probe(host: Host, arguments: str) -> tuple[CommandOutput, bool]:
+    """Return what the probe prints on a host, and whether sudo was to run it."""
     given = connection.connector_arguments(host)
-    uses_sudo = given["_sudo"]
+    uses_sudo = bool(given["_sudo"])
     sent = connection.build_privileged_command(
         host, probe_command(arguments), given, has_input=False
     )
@@ -190,43 +219,38 @@ def run_probe(host: Host, arguments: str) -> HostFacts | Failure:
         "_shell_executable": None,
         "_timeout": PROBE_TIMEOUT_S + PROBE_GRACE_S,
     }
-    try:
-        _ok, output = host.run_shell_command(
-            StringCommand(f"echo {tag_directives(LOGIN_MARKER)}; {sent} || :"),
-            print_output=host.state.print_fact_output,
-            print_input=host.state.print_fact_input,
-            **given,
-        )
-    except TimeoutError:
-        connection.close(host)  # which ends what still runs there
+    _ok, output = host.run_shell_command(
+        StringCommand(f"echo {tag_directives(LOGIN_MARKER)}; {sent} || :"),
+        print_output=host.state.print_fact_output,
+        print_input=host.state.print_fact_input,
+        **given,
+    )
+    return output, uses_sudo
+
+
+def _explain_output(output: CommandOutput, error: str, uses_sudo: bool) -> Failure:
+    """Why a probe's output is not complete: the probe itself, the login shell, or what is between.
+
+    Args:
+        output: what the host printed
+        error: what is wrong with it
+        uses_sudo: whether sudo was to run the probe
+    """
+    lines, tail = output.stdout_lines, tuple(output.output_lines[-20:])
+    if BEGIN_MARKER in lines:
+        return Failure("PROBE_FAILED", error, tail)
+    if LOGIN_MARKER not in lines:
+        last = tail[-1].strip() if tail else _("no output")
         return Failure(
-            "PROBE_FAILED", _("no end within {seconds} s", seconds=PROBE_TIMEOUT_S + PROBE_GRACE_S)
+            "PROBE_FAILED", _("the login shell runs no command: {last}", last=last), tail
         )
-    except NoSessionError as error:
-        return Failure("MAX_SESSIONS", str(error))
-    lines = output.stdout_lines
-    try:
-        return parse(lines, time.time())
-    except ProbeError as error:
-        if connection.wait_until_lost(host, 1):
-            return Failure("CONNECTION_LOST", str(error))
-        tail = tuple(output.output_lines[-20:])
-        if BEGIN_MARKER in lines:
-            return Failure("PROBE_FAILED", str(error), tail)
-        if LOGIN_MARKER not in lines:
-            last = tail[-1].strip() if tail else _("no output")
-            return Failure(
-                "PROBE_FAILED", _("the login shell runs no command: {last}", last=last), tail
-            )
     after_login = lines[lines.index(LOGIN_MARKER) + 1 :] + output.stderr_lines
-    tail = tuple(line for line in after_login if line.strip())
-    if uses_sudo and connection.enable_terminal(host, tail):
-        return run_probe(host, arguments)
+    said = tuple(line for line in after_login if line.strip())
     code = "PROBE_FAILED"
     if uses_sudo:
-        code = "REQUIRETTY" if connection.requires_tty(tail) else "SUDO"
+        code = "REQUIRETTY" if connection.requires_tty(said) else "SUDO"
     return Failure(
-        code, _("the host says: {tail}", tail=tail[-1]) if tail else _("no output"), tail[-20:]
+        code, _("the host says: {tail}", tail=said[-1]) if said else _("no output"), said[-20:]
     )
 
 

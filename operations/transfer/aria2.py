@@ -65,6 +65,83 @@ class LeftSwarm(Exception):
     """Why a host leaves a swarm."""
 
 
+class _Arrival:
+    """What arrives of a file, apart from what was on the host before, and how fast.
+
+    Attributes:
+        begin_s: time from which something has to arrive
+        last_change_s: when something arrived last
+    """
+
+    def __init__(self, progress: TransferProgress, there: int, now: float) -> None:
+        """Begin to count.
+
+        Args:
+            progress: counts what arrives
+            there: bytes of the partial file that were there before, correct or not
+            now: the time in seconds
+        """
+        self.begin_s = self.last_change_s = now
+        self._progress = progress
+        # what aria2c counts first has been on the host before
+        self._first: int | None = None if there else 0
+        self._counted = 0
+        self._history = deque[tuple[float, int]]()
+
+    @property
+    def received_bytes(self) -> int:
+        """Bytes that have arrived."""
+        return self._counted - (self._first or 0)
+
+    def count(self, now: float, counted: int) -> None:
+        """Note what aria2c counts.
+
+        Args:
+            now: the time in seconds
+            counted: bytes that aria2c has, with those that were there
+        """
+        if self._first is None and counted:
+            self._first = counted
+        if counted > self._counted:
+            self._progress.swarmed += counted - max(self._counted, self._first or 0)
+            self._counted, self.last_change_s = counted, now
+        if self.received_bytes:
+            self._history.append((now, self._counted))
+        while self._history and self._history[0][0] < now - RATE_WINDOW_S:
+            self._history.popleft()
+
+    def check(self, now: float, min_rate: float) -> None:
+        """Check that it goes on, and fast enough.
+
+        Args:
+            now: the time in seconds
+            min_rate: bytes a second that have to arrive
+
+        Raises:
+            LeftSwarm: it does not
+        """
+        if self.received_bytes and now - self.last_change_s > STALL_TIMEOUT_S:
+            raise LeftSwarm(_("nothing came for {seconds} s", seconds=STALL_TIMEOUT_S))
+        begin, counted = self._history[0] if self._history else (now, 0)
+        span = now - begin
+        if span > RATE_WINDOW_S * 0.9 and (rate := (self._counted - counted) / span) < min_rate:
+            raise LeftSwarm(
+                _(
+                    "{rate:.1f} MB/s over {seconds:.0f} s is too slow",
+                    rate=rate / 1e6,
+                    seconds=span,
+                )
+            )
+
+    def complete(self, size: int) -> None:
+        """Count the rest of a file that is complete.
+
+        Args:
+            size: bytes of the file
+        """
+        self._progress.swarmed += size - max(self._counted, self._first or 0)
+
+
 class Aria2Peer:
     """A host's aria2c, which fills a partial file and serves it, or serves a complete file.
 
@@ -209,10 +286,8 @@ class Aria2Peer:
             LeftSwarm: it does not arrive, or too slowly
         """
         min_rate = min(MIN_RATE_BYTES_S, self.rate << 18) if self.rate else MIN_RATE_BYTES_S
-        started = begin = last_change = time.monotonic()
-        # what aria2c counts first has been on the host before
-        first: int | None = None if there else 0
-        counted, history = 0, deque[tuple[float, int]]()
+        started = time.monotonic()
+        arrival = _Arrival(progress, there, started)
         while not self.is_complete:
             if self._has_ended:
                 raise LeftSwarm(self._last_messages())
@@ -223,18 +298,10 @@ class Aria2Peer:
             if now - started > MAX_DURATION_S:
                 raise LeftSwarm(_("not complete within {hours} h", hours=MAX_DURATION_S // 3600))
             if self._is_checking:
-                begin = last_change = now
+                arrival.begin_s = arrival.last_change_s = now
                 continue
-            first = self._received_bytes if first is None and self._received_bytes else first
-            if self._received_bytes > counted:
-                progress.swarmed += self._received_bytes - max(counted, first or 0)
-                counted, last_change = self._received_bytes, now
-            received = counted - (first or 0)
-            if received:
-                history.append((now, counted))
-            while history and history[0][0] < now - RATE_WINDOW_S:
-                history.popleft()
-            if not received and now - begin > START_TIMEOUT_S:
+            arrival.count(now, self._received_bytes)
+            if not arrival.received_bytes and now - arrival.begin_s > START_TIMEOUT_S:
                 raise LeftSwarm(
                     _(
                         "nothing came in {seconds} s: can it reach {address}, and can {address} "
@@ -244,18 +311,8 @@ class Aria2Peer:
                         ports=self.ports,
                     )
                 )
-            if received and now - last_change > STALL_TIMEOUT_S:
-                raise LeftSwarm(_("nothing came for {seconds} s", seconds=STALL_TIMEOUT_S))
-            span = now - history[0][0] if history else 0
-            if span > RATE_WINDOW_S * 0.9 and (rate := (counted - history[0][1]) / span) < min_rate:
-                raise LeftSwarm(
-                    _(
-                        "{rate:.1f} MB/s over {seconds:.0f} s is too slow",
-                        rate=rate / 1e6,
-                        seconds=span,
-                    )
-                )
-        progress.swarmed += size - max(counted, first or 0)
+            arrival.check(now, min_rate)
+        arrival.complete(size)
 
     def close(self) -> None:
         """End aria2c on the host, which ends with its channel."""

@@ -298,38 +298,27 @@ class Upload(HostCommand):
                 size=progress.total / 1e6,
             )
         )
+        ahead = UPLOAD_AHEAD if prefetching else ""
         try:
             for part, there in parts.items():
-                local, dest, sha = self.files[part]
-                size, before, resumes = self._part_bytes(part), progress.swarmed, there > 0
-                if use_swarm and swarms(host).should_use_swarm(host, sha, size):
+                sha, size, before = self.files[part][2], self._part_bytes(part), progress.swarmed
+                by_swarm = use_swarm and swarms(host).should_use_swarm(host, sha, size)
+                reason = ""
+                if by_swarm:
                     reason = self._fill_from_swarm(host, arguments, part, there, progress)
-                    if not reason:
-                        # its chunks are correct; the complete file is verified in the end
-                        self.completed_parts.add(part)
-                        continue
-                    fallbacks.append(reason)
-                    there = size
-                missing = [(0, size)]
-                if there:
-                    missing = self._resume(host, arguments, part, progress, before, resumes)
-                limits = run_context(host).limits
-                with (
-                    limits.hold_slot(host, UPLOAD_AHEAD if prefetching else ""),
-                    limits.hold_slot(host, UPLOAD),
-                    progress.report_progress(host, self.title),
-                ):
-                    problem = write_ranges(
-                        host, local, f"{INCOMING_DIR}/{part}", missing, progress, is_cancelled
-                    )
-                if problem:
-                    # half a file could occupy the space that is missing
-                    self._run_place_files(host, arguments, "drop")
-                    self.completed_parts.clear()
-                    return [
-                        *problem,
-                        _("{dest} of {size:,} bytes could not be written", dest=dest, size=size),
-                    ]
+                    fallbacks += [reason] if reason else []
+                # chunks of a swarm are correct; the complete file is verified in the end
+                if reason or not by_swarm:
+                    missing = [(0, size)]
+                    if reason or there:
+                        missing = self._resume(host, arguments, part, progress, before, there > 0)
+                    with run_context(host).limits.hold_slot(host, ahead):
+                        problem = self._write(host, part, missing, progress, is_cancelled)
+                    if problem:
+                        # half a file could occupy the space that is missing
+                        self._run_place_files(host, arguments, "drop")
+                        self.completed_parts.clear()
+                        return problem
                 self.completed_parts.add(part)
         except ValueError as error:
             return [str(error)]
@@ -347,6 +336,36 @@ class Upload(HostCommand):
                 seconds=round(time.monotonic() - started, 2),
             )
         return []
+
+    def _write(
+        self,
+        host: Host,
+        part: str,
+        missing: list[tuple[int, int]],
+        progress: TransferProgress,
+        is_cancelled: Callable[[], bool],
+    ) -> list[str]:
+        """Write what is missing of a partial file over SSH; return what is wrong.
+
+        Args:
+            host: the host that receives it
+            part: name of the partial file
+            missing: (begin, end) in bytes
+            progress: counts what is sent
+            is_cancelled: asked between two blocks
+        """
+        local, dest, _sha = self.files[part]
+        with (
+            run_context(host).limits.hold_slot(host, UPLOAD),
+            progress.report_progress(host, self.title),
+        ):
+            problem = write_ranges(
+                host, local, f"{INCOMING_DIR}/{part}", missing, progress, is_cancelled
+            )
+        if problem:
+            size = self._part_bytes(part)
+            problem.append(_("{dest} of {size:,} bytes could not be written", dest=dest, size=size))
+        return problem
 
     def _resume(
         self,
