@@ -297,7 +297,5 @@ class RolloutCoordinator:
         now = self.stop_requests > 1 or number == signal.SIGTERM or not self.scheduler.running
         self.context.events.emit("", "interrupted", now=now)
         if now:
-            self.context.stop.request()
-            for greenlet in list(self.greenlets.values()):
-                greenlet.kill(block=False)
+            interrupts.leave_steps(self.context.stop, self.greenlets.values())
         self.host_ended.set()

@@ -4,10 +4,45 @@ from __future__ import annotations
 
 import signal
 import time
+from collections.abc import Iterable
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from gevent import Greenlet
+
+    from operations.host.events import StopRequest
 
 #: Signals that arrive within this time are one request: a service manager signals every process,
 #: and `mlufleet` forwards its signals to pyinfra as well.
 DUPLICATE_WINDOW_S = 2
+
+
+#: Time for an upload to end between two blocks.
+UPLOAD_GRACE_S = 2
+
+
+def leave_steps(stop: StopRequest, greenlets: Iterable[Greenlet]) -> None:
+    """Wait no longer for what runs on hosts, for a signal handler.
+
+    A job goes on on its host; whoever locks the host next waits for it. An upload ends between two
+    blocks, as half a packet would end its connection, over which the host's lock is released.
+
+    Args:
+        stop: The request to stop, which is made urgent.
+        greenlets: Those that work on hosts.
+    """
+    import gevent  # imported late: `mlufleet` itself only waits for a run
+
+    stop.request()
+    stop.is_urgent = True
+    left = list(greenlets)
+
+    def kill() -> None:
+        gevent.sleep(UPLOAD_GRACE_S)
+        for greenlet in left:
+            greenlet.kill(block=False)
+
+    gevent.spawn(kill)
 
 
 def stop_signals() -> list[signal.Signals]:

@@ -182,7 +182,9 @@ class Run:
                 return
             if self.interrupted or not self.hosts_recorded:  # the second time, or before any work
                 self.interrupted = True
-                self._leave_steps()
+                # pyinfra disconnects in its pool; without an inventory it has none
+                workers = getattr(self.state, "pool", ())
+                interrupts.leave_steps(self.context.stop, workers)
                 if callable(pyinfras):
                     pyinfras(number, frame)
                 return
@@ -194,14 +196,6 @@ class Run:
 
         for number in interrupts.stop_signals():
             signal.signal(number, interrupted)
-
-    def _leave_steps(self) -> None:
-        """Wait no longer for what runs on hosts: pyinfra disconnects once its workers are free.
-
-        A job that runs on a host goes on; whoever locks the host next waits for it.
-        """
-        for worker in list(self.state.pool or ()):
-            worker.kill(block=False)
 
     def record_assessment(self, host: Host, plan: HostPlan) -> None:
         """Note what a host is before anything is done to it."""

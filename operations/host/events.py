@@ -327,12 +327,13 @@ class StopRequest:
 
     Attributes:
         requested: whether the run is to stop
+        is_urgent: whether what runs is not waited for either; an upload ends between two blocks
         reason: why, if somebody else than the operator asked for it
         callbacks: called when the request is made; they must not block
     """
 
     def __init__(self) -> None:
-        self.requested = False
+        self.requested = self.is_urgent = False
         self.reason = ""
         self.callbacks: list[Callable[[], None]] = []
 

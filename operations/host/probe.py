@@ -202,7 +202,7 @@ def run_probe(host: Host, arguments: str) -> HostFacts | Failure:
         if connection.wait_until_lost(host, 1):
             return Failure("CONNECTION_LOST", str(error))
         failure = _explain_output(output, str(error), uses_sudo)
-    if failure.code == "REQUIRETTY" and connection.enable_terminal(host, failure.tail):
+    if failure.code == "REQUIRETTY" and connection.enable_terminal(host, output.output_lines):
         return run_probe(host, arguments)
     return failure
 

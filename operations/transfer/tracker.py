@@ -132,6 +132,8 @@ class Tracker:
         if fields.get("event") == "started":
             self.connect[infohash](address, peer.ports[infohash])
             self._wait_for_others(infohash)
+            if infohash not in peer.ports:  # it has left meanwhile
+                return self._answer(infohash, [])
         return self._answer(infohash, self._link(peer, infohash))
 
     def _answer(self, infohash: bytes, peers: list[TrackedPeer]) -> bytes:

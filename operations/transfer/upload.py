@@ -355,15 +355,20 @@ class Upload(HostCommand):
             is_cancelled: asked between two blocks
         """
         local, dest, _sha = self.files[part]
+        size, stop = self._part_bytes(part), run_context(host).stop
         with (
             run_context(host).limits.hold_slot(host, UPLOAD),
             progress.report_progress(host, self.title),
         ):
             problem = write_ranges(
-                host, local, f"{INCOMING_DIR}/{part}", missing, progress, is_cancelled
+                host,
+                local,
+                f"{INCOMING_DIR}/{part}",
+                missing,
+                progress,
+                lambda: stop.is_urgent or is_cancelled(),
             )
         if problem:
-            size = self._part_bytes(part)
             problem.append(_("{dest} of {size:,} bytes could not be written", dest=dest, size=size))
         return problem
 

@@ -34,7 +34,7 @@ if key:
 data = json.dumps(body).encode() if body else None
 request = urllib.request.Request("http://127.0.0.1:%d%s" % (port, path), data, headers)
 try:
-    response = urllib.request.urlopen(request, timeout=PATIENCE_S)
+    response = urllib.request.urlopen(request, timeout=300)
 except urllib.error.HTTPError as error:
     response = error
 print(response.status, flush=True)

@@ -47,7 +47,7 @@ def test_5_ctrl_c_twice_waits_for_no_step_and_still_gives_the_host_back(provisio
         started = time.monotonic()
         os.killpg(run.pid, signal.SIGINT)
         output = run.communicate(timeout=PATIENCE_S)[0]
-        assert time.monotonic() - started < 30
+        assert time.monotonic() - started < 60
         assert run.returncode == 130, output
         assert report_in(output)["hosts"]["u1604"]["status"] == "skipped"
         assert "u1604: free" in mlufleet("lock-status", LAB, "--limit", "u1604").output

@@ -16,6 +16,7 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+import gevent
 import pytest
 from click.testing import CliRunner
 
@@ -302,6 +303,28 @@ def test_a_signal_lets_steps_end_and_begins_no_more(
             signal.signal(one, handler)
 
 
+@pytest.mark.parametrize("has_pool", [True, False])
+def test_a_signal_before_any_work_ends_the_run(
+    has_pool: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    killed: list[str] = []
+    worker = SimpleNamespace(kill=lambda block: killed.append("worker"))
+    state = SimpleNamespace(pool=[worker]) if has_pool else SimpleNamespace()
+    monkeypatch.setattr(interrupts, "UPLOAD_GRACE_S", 0)
+    before = {n: signal.getsignal(n) for n in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)}
+    signal.signal(signal.SIGINT, lambda number, frame: sys.exit(0))  # as pyinfra has it
+    run = Run(state, "1", "deploy")  # type: ignore[arg-type]
+    try:
+        run._handle_interrupts()
+        with pytest.raises(SystemExit):
+            os.kill(os.getpid(), signal.SIGTERM)
+        assert run.interrupted and run.context.stop.is_urgent
+        until(lambda: gevent.sleep(0.01) or bool(killed) is has_pool)
+    finally:
+        for one, handler in before.items():
+            signal.signal(one, handler)
+
+
 def test_a_rollout_outlives_its_terminal_until_the_hosts_at_work_have_ended(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
@@ -317,7 +340,10 @@ def test_a_rollout_outlives_its_terminal_until_the_hosts_at_work_have_ended(
     conductor._on_signal(signal.SIGHUP)  # the shell tells its jobs, and so does the kernel
     assert ended == ["interrupted"] and not conductor.context.stop.requested
     monkeypatch.setattr(interrupts, "DUPLICATE_WINDOW_S", 0)
+    monkeypatch.setattr(interrupts, "UPLOAD_GRACE_S", 0)
     conductor._on_signal(signal.SIGTERM)
+    assert conductor.context.stop.is_urgent
+    until(lambda: gevent.sleep(0) or "killed" in ended)
     assert ended == ["interrupted", "interrupted", "killed"] and conductor.context.stop.requested
 
 
