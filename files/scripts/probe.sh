@@ -134,16 +134,20 @@ if command -v docker >/dev/null 2>&1 && ! command -v dockerd >/dev/null 2>&1 &&
   say podman
 elif command -v docker >/dev/null 2>&1; then
   # if its version is known, it shows that it answers by what the first release needs anyway
-  if server=$(recall_daemon) &&
-    images=$(release_0; name_image; quiet 10 docker image inspect --format '{{.Id}}' "$IMAGE" "$named"); then status=0
-  else images='' server=$(quiet 10 docker version --format '{{.Server.Version}}'); status=$?
+  status=1
+  if server=$(recall_daemon); then
+    images=$(release_0; name_image; quiet 10 docker image inspect --format '{{.Id}}' "$IMAGE" "$named"); status=$?
   fi
+  case $status in
+  0 | 124 | 137) ;;
+  *) images='' server=$(quiet 10 docker version --format '{{.Server.Version}}'); status=$? ;;
+  esac
   case $status in
   0) say engine "$server" "$(
     enabled=/etc/systemd/system/multi-user.target.wants/docker.service
     mask=/etc/systemd/system/docker.service
     if [ -e "$enabled" ] && [ ! -L "$mask" ]; then echo enabled; else systemctl is-enabled docker 2>/dev/null; fi)" ;;
-  124 | 137) say engine-silent ;;  # it runs: one that is stopped refuses at once
+  124 | 137) images='' server=''; say engine-silent ;;  # it runs: one that is stopped refuses at once
   esac
 fi
 [ -d /snap/docker ] && ! command -v dockerd >/dev/null 2>&1 && say snap

@@ -66,6 +66,8 @@ class Instance(threading.Thread):
         self._start = 0
         self._count = StartCount(self._settings, state)
         self._server: Optional[Server] = None
+        #: whether a fault of a card was told since the question was asked last
+        self._is_fault_told = False
 
     def stop(self) -> None:
         """Tell it to drain its server and to end."""
@@ -189,11 +191,16 @@ class Instance(threading.Thread):
             event = self._next_event(end)
             if event is None:
                 return None
-            self._raise_exit(event)
+            self._note_event(event)
             if event.kind == kind:
+                if kind != "ready":  # it is the answer to a fault that was told before it
+                    self._is_fault_told = False
                 return event.value
 
-    def _raise_exit(self, event: Event) -> None:
+    def _note_event(self, event: Event) -> None:
+        """Keep that a fault was told, and raise it if the process has ended."""
+        if event.kind == "fault":
+            self._is_fault_told = True
         if event.kind != "exit":
             return
         assert self._server is not None
@@ -204,12 +211,11 @@ class Instance(threading.Thread):
         reason = ": ".join(filter(None, (how, self._server.read_last_lines())))
         raise CheckFailure("SERVE_CRASHED", reason)
 
-    def _pause(self, end: float) -> Optional[Event]:
+    def _pause(self, end: float) -> None:
         """Wait until a time, or for an event that ends the pause: `fault`."""
         event = self._next_event(end)
         if event is not None:
-            self._raise_exit(event)
-        return event
+            self._note_event(event)
 
     def _load(self) -> None:
         """Wait until the server is ready: its ready path answers, and the question has its answer.
@@ -284,8 +290,10 @@ class Instance(threading.Thread):
         ask_at = now + self._definition["check_every"]
         while True:
             pause_end = min(ask_at, time.monotonic() + self._settings["ready_every"])
-            event = self._pause(pause_end)
-            if event is not None and event.kind == "fault":
+            if not self._is_fault_told:  # while the ready path was asked
+                self._pause(pause_end)
+            if self._is_fault_told:
+                self._is_fault_told = False
                 # does it still answer? but a fault that each question causes asks no more at once
                 ask_at = min(ask_at, question_at + self._settings["ready_every"])
             if time.monotonic() - ready_since >= self._settings["steady_after"]:

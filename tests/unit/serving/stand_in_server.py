@@ -44,6 +44,8 @@ class Handler(BaseHTTPRequestHandler):
     def do_GET(self) -> None:
         if has("silent-models"):
             time.sleep(60)
+        if has("slow-models"):
+            time.sleep(2)
         if has("garbage-models"):
             return self.reply(200, b"<html>")
         name = "other" if has("other-model") else "small"

@@ -278,17 +278,19 @@ def test_an_orphan_that_has_ended_is_reaped(container: Container) -> None:
     until(lambda: not Path(f"/proc/{orphan.split()[1]}").exists(), "no zombie is left")
 
 
+@pytest.mark.parametrize("more", [[], ["slow-models"]])  # it comes while the ready path is asked
 def test_a_fault_that_is_printed_brings_the_question_forward(
-    container: Container, tmp_path: Path
+    container: Container, tmp_path: Path, more: list[str]
 ) -> None:
     honest = tmp_path / "honest"
     honest.touch()
-    faults = ["prints-fault", "status-500", "--until", str(honest)]
+    faults = ["prints-fault", "status-500", *more, "--until", str(honest)]
     definition = build_definition(faults, check_every=3600)
     container.place(definition)
     first = container.wait_for("ready")
     honest.unlink()
     address = client.Address("127.0.0.1", definition["instances"][0]["port"])
+    time.sleep(0.5 if more else 0)  # the ready path is asked every 0.1 s
     with pytest.raises(client.CheckFailure):  # as a user
         client.ask(definition, address, 30)
     until(lambda: "SERVE_CARD" in container.log, "the fault is told")
