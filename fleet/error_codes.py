@@ -91,7 +91,7 @@ FAILURE_TABLE: dict[str, FailureInfo] = {
             N_("another run is working on this host"),
             N_(
                 "Wait for it or contact its operator. If that run is known to be dead, "
-                "use `mlufleet host break-lock`."
+                "use `mlufleet host break-lock INVENTORY --limit HOST`."
             ),
             IGNORE,
         ),
@@ -585,8 +585,9 @@ FAILURE_TABLE: dict[str, FailureInfo] = {
         "SERVE_SLOW": (
             N_("a server is slower than that of a good host"),
             N_(
-                "Test its cards with `mlufleet hardware validate`. If the host is as "
-                "it should be, record its figures with `mlufleet hardware baseline "
+                "Test its cards with `mlufleet hardware validate INVENTORY --limit HOST`, "
+                "which deploys first and needs idle cards. If the host is as it should be, "
+                "record its figures with `mlufleet hardware baseline INVENTORY HOST "
                 "--endpoints`."
             ),
             INSPECT,
@@ -669,7 +670,7 @@ FAILURE_TABLE: dict[str, FailureInfo] = {
         ),
         "NOT_PROVED": (
             N_("the stage finished, but the host still differs from the release"),
-            N_("Run again with -vvv and report the output."),
+            N_("Run `mlufleet deploy INVENTORY --limit HOST -vvv` and report the output."),
             INSPECT,
         ),
         "NOT_RECORDED": (
@@ -728,8 +729,8 @@ FAILURE_TABLE: dict[str, FailureInfo] = {
         "FILE_MISSING": (
             N_("a file of the release is missing from the store"),
             N_(
-                "If the release has a URL for it, run `mlufleet store fetch`. "
-                "Otherwise copy it there from the vendor."
+                "Run `mlufleet gather RELEASE`: it downloads what it can, and says where "
+                "the rest comes from and belongs."
             ),
             INSPECT,
         ),

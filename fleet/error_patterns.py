@@ -161,7 +161,7 @@ PATTERNS = (
         "invalid tar header|unexpected EOF|archive/tar",
         N_(
             "The archive cannot be unpacked. Verify the one in the store with "
-            "`mlufleet inventory check --full`."
+            "`mlufleet inventory check INVENTORY --full`."
         ),
     ),
     ErrorPattern(

@@ -191,6 +191,11 @@ class HostData(Model):
             raise ValueError(_("empty: set a value, or remove the field"))
         return text
 
+    @field_validator("remediate", mode="before")
+    @classmethod
+    def _read_bare_off(cls, value: object) -> object:
+        return "off" if value is False else value  # YAML 1.1 reads an unquoted off as false
+
     @field_validator("data")
     @classmethod
     def _check_data_names(cls, data: dict[str, Any]) -> dict[str, Any]:

@@ -68,15 +68,19 @@ def break_lock(inventory: str, options: tuple[str, ...]) -> None:
     """Remove the locks of hosts whose run is known to be dead.
 
     This is rarely needed: if a run stops sending heartbeats, the next run takes its locks over.
-    Use it for a lock that still looks alive. The host's audit log records the operator. OPTIONS
-    are passed to pyinfra.
+    Use it for a lock that still looks alive. The host's audit log records the operator. `--limit`
+    has to name the hosts; `--limit all` is all of them. OPTIONS are passed to pyinfra.
 
     \b
     Example:
       mlufleet host break-lock inventories/fleet.py --limit mlu03
     """
-    from mlufleet.run import launcher
+    from mlufleet.run import launcher, pyinfra_options
 
+    if "limit" not in pyinfra_options.parse_options(options):
+        raise InvalidInput(
+            _("name the hosts to unlock with --limit; `--limit all` is all of them, also at work")
+        )
     launcher.validate_inventory(inventory, options)
     code = str(Path(launcher.__file__).with_name("unlock.py"))
     command = [sys.executable, "-m", "pyinfra", "-y", inventory, code, *options]

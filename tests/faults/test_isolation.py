@@ -229,7 +229,7 @@ def test_commands_that_act_on_each_host_do_it_beside_the_bad_ones(fleet: Fleet) 
     undone = fleet.call("rollback", "mlufleet", "rollback", INV, "--max-fail", "100%")
     codes = {host: said["failure"]["code"] for host, said in undone.report["hosts"].items()}
     assert codes == {**BAD, **dict.fromkeys(fleet.good, "NO_ROLLBACK_TARGET")}
-    unlocked = fleet.call("unlock", "mlufleet", "unlock", INV)
+    unlocked = fleet.call("unlock", "mlufleet", "unlock", INV, "--limit", "all")
     assert unlocked.status == 2 and "Traceback" not in unlocked.output
     for host in fleet.good:
         assert re.search(rf"\[{host}\] +Success", unlocked.output)

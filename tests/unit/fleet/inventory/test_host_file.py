@@ -121,3 +121,9 @@ def test_a_missing_inventory_file(site: Path) -> None:
 def test_servers_may_listen_on_all_addresses(site: Path, wanted: ReleaseTarget) -> None:
     ((_, host),) = inventory.read(written(site, "  a: {serve_address: 0.0.0.0}\n"))
     assert host["serve_address"] == "0.0.0.0"
+
+
+@pytest.mark.parametrize("value", ["off", "'off'", "no", "false"])
+def test_mending_is_off_also_without_quotes(site: Path, wanted: ReleaseTarget, value: str) -> None:
+    ((_, host),) = inventory.read(written(site, f"  a: {{remediate: {value}}}\n"))
+    assert host["remediate"] == "off"
