@@ -77,11 +77,11 @@ def break_lock(inventory: str, options: tuple[str, ...]) -> None:
     """
     from mlufleet.run import launcher, pyinfra_options
 
+    launcher.validate_inventory(inventory, options)
     if "limit" not in pyinfra_options.parse_options(options):
         raise InvalidInput(
             _("name the hosts to unlock with --limit; `--limit all` is all of them, also at work")
         )
-    launcher.validate_inventory(inventory, options)
     code = str(Path(launcher.__file__).with_name("unlock.py"))
     command = [sys.executable, "-m", "pyinfra", "-y", inventory, code, *options]
     completed = subprocess.run(command, stdin=subprocess.DEVNULL)

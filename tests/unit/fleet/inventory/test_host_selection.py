@@ -174,6 +174,12 @@ def test_every_command_refuses_a_limit_that_names_nobody(
     assert "an item is empty" in done.output or "no such host or group: typo" in done.output
 
 
+@pytest.mark.usefixtures("validation_only")
+def test_locks_are_broken_only_of_hosts_that_are_named(book: str) -> None:
+    done = CliRunner().invoke(main, ["host", "break-lock", book, "--exclude", "mlu2"])
+    assert done.exit_code == 3 and "--limit all" in done.output, done.output
+
+
 @pytest.mark.parametrize(
     ("words", "why"),
     [

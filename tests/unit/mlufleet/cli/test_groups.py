@@ -197,9 +197,3 @@ def test_pages_show_commands_by_their_present_names(page: Path) -> None:
         assert command, words
         if isinstance(command, click.Group) and words[1:]:
             assert words[:2] in VISIBLE, words
-
-
-def test_locks_are_broken_only_of_hosts_that_are_named() -> None:
-    done = CliRunner().invoke(main, ["host", "break-lock", "inv.py"])
-    assert done.exit_code == ExitStatus.INVALID
-    assert "--limit all" in (done.output + str(done.exception))
