@@ -133,7 +133,7 @@ if command -v docker >/dev/null 2>&1 && ! command -v dockerd >/dev/null 2>&1 &&
   quiet 10 docker --version | grep -qi podman; then
   say podman
 elif command -v docker >/dev/null 2>&1; then
-  # if its version is known, it shows that it answers by what the first release needs anyway
+  # a daemon whose version is known is asked for the images of the first release, which are needed anyway
   status=1
   if server=$(recall_daemon); then
     images=$(release_0; name_image; quiet 10 docker image inspect --format '{{.Id}}' "$IMAGE" "$named"); status=$?

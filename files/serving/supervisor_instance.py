@@ -198,7 +198,7 @@ class Instance(threading.Thread):
                 return event.value
 
     def _note_event(self, event: Event) -> None:
-        """Keep that a fault was told, and raise it if the process has ended."""
+        """Keep that a fault was told; raise how the process ended, if it did."""
         if event.kind == "fault":
             self._is_fault_told = True
         if event.kind != "exit":

@@ -17,10 +17,6 @@ if TYPE_CHECKING:
 DUPLICATE_WINDOW_S = 2
 
 
-#: Time for an upload to end between two blocks.
-UPLOAD_GRACE_S = 2
-
-
 def leave_steps(stop: StopRequest, greenlets: Iterable[Greenlet]) -> None:
     """Wait no longer for what runs on hosts, for a signal handler.
 
@@ -31,14 +27,17 @@ def leave_steps(stop: StopRequest, greenlets: Iterable[Greenlet]) -> None:
         stop: The request to stop, which is made urgent.
         greenlets: Those that work on hosts.
     """
-    import gevent  # imported late: `mlufleet` itself only waits for a run
+    # imported late: `mlufleet` itself only waits for a run
+    import gevent
+
+    from operations.host import events
 
     stop.request()
     stop.is_urgent = True
     left = list(greenlets)
 
     def kill() -> None:
-        gevent.sleep(UPLOAD_GRACE_S)
+        gevent.sleep(events.STOP_GRACE_S)
         for greenlet in left:
             greenlet.kill(block=False)
 

@@ -322,6 +322,10 @@ class EventBus:
             listener(event)
 
 
+#: seconds that a block that is being sent may still take after a request to stop
+STOP_GRACE_S = 3
+
+
 class StopRequest:
     """A request that every host stops before its next step.
 

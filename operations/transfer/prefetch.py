@@ -26,8 +26,6 @@ from operations.host.context import RunContext, run_context
 
 #: seconds between two checks whether an upload runs or only waits for a slot
 POLL_INTERVAL_S = 0.5
-#: seconds that a block that is being sent may still take after a request to stop
-STOP_GRACE_S = 3
 
 
 class PartialUpload(Protocol):
@@ -123,7 +121,7 @@ class PrefetchJob:
     def _end(self, greenlet: gevent.Greenlet) -> None:
         """Let a running transfer finish its block; kill a greenlet that only waits for a slot."""
         if greenlet not in self._context.limits.waiting:
-            greenlet.join(STOP_GRACE_S)
+            greenlet.join(events.STOP_GRACE_S)
         greenlet.kill()
 
     @property

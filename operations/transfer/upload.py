@@ -306,7 +306,8 @@ class Upload(HostCommand):
                 reason = ""
                 if by_swarm:
                     reason = self._fill_from_swarm(host, arguments, part, there, progress)
-                    fallbacks += [reason] if reason else []
+                    if reason:
+                        fallbacks.append(reason)
                 # chunks of a swarm are correct; the complete file is verified in the end
                 if reason or not by_swarm:
                     missing = [(0, size)]

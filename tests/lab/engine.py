@@ -7,7 +7,6 @@ import time
 from pathlib import Path
 
 from tests.lab.steps import LabError, lock, step
-from tests.waiting import PATIENCE_S
 
 PACKAGES = {"docker": "docker.io", "dockerd": "docker.io", "iptables": "iptables"}
 LOG = Path("/var/log/mlufleet-lab-dockerd.log")
@@ -49,7 +48,7 @@ def answers() -> bool:
         return False
     asked = ["docker", "info", "--format", "{{.ServerVersion}}"]
     try:
-        done = subprocess.run(asked, capture_output=True, timeout=PATIENCE_S, env=ENVIRONMENT)
+        done = subprocess.run(asked, capture_output=True, timeout=20, env=ENVIRONMENT)
     except subprocess.TimeoutExpired:
         return False
     # an old client prints the error of a missing engine and exits 0

@@ -59,14 +59,20 @@ keep() {
   mv -T "$1" "$kept" || return 1
   echo "kept what was at $1 as $kept"
 }
+read_process() {
+  # PID: set `process` to what the kernel says of it in one line, and `start` to when it began
+  process=''
+  IFS= read -r process 2>/dev/null < "/proc/$1/stat"
+  # shellcheck disable=SC2086  # words; a name in parentheses is ahead of them
+  set -- ${process##*) }
+  start=${20:-}
+}
 booted() {
   # print what no other boot of this host has: its id and, for containers, the start of process 1
-  boot_id='' process_1=''
+  boot_id=''
   IFS= read -r boot_id < /proc/sys/kernel/random/boot_id
-  IFS= read -r process_1 < /proc/1/stat
-  # shellcheck disable=SC2086  # words; a name in parentheses is ahead of them
-  set -- ${process_1##*) }
-  echo "$boot_id:${20:-}"
+  read_process 1
+  echo "$boot_id:$start"
 }
 audit() {
   # MESSAGE…: append to the audit log: time, run, operator, stage, message. WHO is set by the caller

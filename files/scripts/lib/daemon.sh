@@ -1,14 +1,12 @@
 # The docker daemon's version, without asking it again: a process keeps the version that it has.
 find_daemon() {
   # set `daemon` to what no other process has: boot, number and start of the daemon
-  daemon='' pid='' line=''
+  daemon='' pid=''
   IFS= read -r pid 2>/dev/null < /var/run/docker.pid
   case $pid in '' | *[!0-9]*) return 1 ;; esac
-  IFS= read -r line 2>/dev/null < "/proc/$pid/stat"
-  case $line in "$pid (docker"*) ;; *) return 1 ;; esac
-  # shellcheck disable=SC2086  # words; a name in parentheses is ahead of them
-  set -- ${line##*) }
-  daemon="$(booted) $pid ${20:-}"
+  read_process "$pid"
+  case $process in "$pid (docker"*) ;; *) return 1 ;; esac
+  daemon="$(booted) $pid $start"
 }
 note_daemon() {
   # keep the version of the daemon that runs

@@ -38,6 +38,7 @@ from mlufleet.rollout.coordinator import RolloutCoordinator
 from mlufleet.run import interrupts, launcher, operator
 from mlufleet.run.host_log import HostLog
 from mlufleet.run.run import Run
+from operations.host import events as host_events
 from operations.host.context import RunContext
 from tests.journals import read_events
 from tests.unit import PROJECT
@@ -310,7 +311,7 @@ def test_a_signal_before_any_work_ends_the_run(
     killed: list[str] = []
     worker = SimpleNamespace(kill=lambda block: killed.append("worker"))
     state = SimpleNamespace(pool=[worker]) if has_pool else SimpleNamespace()
-    monkeypatch.setattr(interrupts, "UPLOAD_GRACE_S", 0)
+    monkeypatch.setattr(host_events, "STOP_GRACE_S", 0)
     before = {n: signal.getsignal(n) for n in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)}
     signal.signal(signal.SIGINT, lambda number, frame: sys.exit(0))  # as pyinfra has it
     run = Run(state, "1", "deploy")  # type: ignore[arg-type]
@@ -340,7 +341,7 @@ def test_a_rollout_outlives_its_terminal_until_the_hosts_at_work_have_ended(
     conductor._on_signal(signal.SIGHUP)  # the shell tells its jobs, and so does the kernel
     assert ended == ["interrupted"] and not conductor.context.stop.requested
     monkeypatch.setattr(interrupts, "DUPLICATE_WINDOW_S", 0)
-    monkeypatch.setattr(interrupts, "UPLOAD_GRACE_S", 0)
+    monkeypatch.setattr(host_events, "STOP_GRACE_S", 0)
     conductor._on_signal(signal.SIGTERM)
     assert conductor.context.stop.is_urgent
     until(lambda: gevent.sleep(0) or "killed" in ended)

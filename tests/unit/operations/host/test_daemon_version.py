@@ -75,6 +75,7 @@ def test_a_daemon_that_runs_on_has_the_version_that_it_had(machine: Machine) -> 
 def test_another_daemon_is_asked_itself(machine: Machine) -> None:
     with machine.process() as before:
         machine.run("note_daemon")
+        assert machine.recall() == machine.version
     assert machine.recall() == "unknown"
     with machine.process() as after:
         assert before != after and machine.recall() == "unknown"
@@ -84,6 +85,7 @@ def test_another_daemon_is_asked_itself(machine: Machine) -> None:
 def test_another_boot_or_another_start_is_another_daemon(machine: Machine, change: str) -> None:
     with machine.process():
         machine.run("note_daemon")
+        assert machine.recall() == machine.version
         machine.run(f"sed -i '{change}' \"$state/daemon\"")
         assert machine.recall() == "unknown"
 

@@ -65,7 +65,7 @@ def begin(*wanted: Any, before: tuple[Any, ...] = ()) -> None:
 @pytest.fixture
 def files(monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[File, File]]:
     """Of a host, both on their way: the first of them moves, and nobody waits for it at the end."""
-    monkeypatch.setattr(prefetch, "STOP_GRACE_S", 0.1)
+    monkeypatch.setattr(prefetch.events, "STOP_GRACE_S", 0.1)
     files = File("image"), File("weights")
     begin(*files)
     gevent.sleep(0)
@@ -154,7 +154,7 @@ def test_a_failure_of_the_host_ends_it_for_good(
 def test_a_run_that_is_halted_ends_it_at_once(
     files: tuple[File, File], context: RunContext, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(prefetch, "STOP_GRACE_S", 0.01)
+    monkeypatch.setattr(prefetch.events, "STOP_GRACE_S", 0.01)
     image, weights = files
     context.stop.request()
     gevent.sleep(0.1)
