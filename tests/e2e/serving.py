@@ -128,7 +128,7 @@ def wait_for_codes(wanted: Mapping[Served, str]) -> dict[Served, State]:
 
 def start_client(port: int, path: str, body: object = None, key: str = "") -> Any:
     """A client on the host, whose request runs while the test goes on."""
-    command = ["docker", "exec", "-i", lab.PREFIX + HOST, *CLIENT_COMMAND]
+    command = lab.enter(HOST, *CLIENT_COMMAND)
     client = subprocess.Popen(
         command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
     )

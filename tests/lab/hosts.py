@@ -5,7 +5,9 @@ import json
 import os
 import subprocess
 import time
+from contextlib import suppress
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from tests.lab import engine
@@ -18,6 +20,17 @@ RESTLESS = ("/run", "/tmp", "/var/tmp", "/var/log", "/var/lib/systemd", "/var/li
 
 # not by its unit: the journal looks that up by the process, and sshd's may have ended by then
 SSHD_SAYS = "journalctl --quiet --identifier sshd --output cat"
+
+
+#: a process of this machine that is on a host as a hand at the server is: its own view of files,
+#: names, network and processes, and what machine.OPTIONS allow
+ENTER = (
+    *("env", "-i", "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"),
+    *("HOME=/root", "container=docker", "setpriv", "--bounding-set", "-sys_resource"),
+    *("nsenter", "--mount", "--uts", "--ipc", "--net", "--pid", "--target"),
+)
+#: host -> its first process: number, and the start of it in clock ticks since this machine's boot
+_first_processes: dict[str, tuple[int, str]] = {}
 
 
 @dataclass(frozen=True)
@@ -83,6 +96,49 @@ def address(host: str) -> str:
     return engine.docker("inspect", "-f", shown, PREFIX + host)
 
 
+def enter(host: str, *command: str) -> list[str]:
+    """What runs a command as root on a host.
+
+    Entering takes 4 ms of CPU, `docker exec` 100 ms, and a lane does it thousands of times.
+
+    Args:
+        host: its name.
+        command: runs with the standard streams of what is returned.
+
+    Returns:
+        A command for this machine; `docker exec` where the host's processes are not this
+        machine's or belong to somebody else, and for a host that is off, to say so.
+    """
+    if process := _first_process(host):
+        return [*ENTER, str(process), *command]
+    return ["docker", "exec", "-i", PREFIX + host, *command]
+
+
+def _first_process(host: str) -> int:
+    """The number that a host's first process has on this machine; 0 if it cannot be entered."""
+    number, start = _first_processes.get(host, (0, ""))
+    if number and _start_of(number) == start:
+        return number
+    _first_processes.pop(host, None)
+    if os.geteuid():
+        return 0
+    with suppress(LabError):
+        shown = engine.docker("inspect", "-f", "{{.State.Pid}} {{.Id}}", PREFIX + host)
+        number, container = int(shown.split()[0]), shown.split()[1]
+        # an engine on another machine has other processes
+        with suppress(OSError):
+            if number and container in Path(f"/proc/{number}/cgroup").read_text():
+                _first_processes[host] = number, _start_of(number)
+                return number
+    return 0
+
+
+def _start_of(process: int) -> str:
+    with suppress(OSError):
+        return Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[19]
+    return ""
+
+
 def run(
     host: str,
     script: str,
@@ -106,7 +162,7 @@ def run(
     Raises:
         LabError: it failed and check is on, or it did not end in time.
     """
-    command = ["docker", "exec", "-i", PREFIX + host, "sh", "-c", script]
+    command = enter(host, "sh", "-c", script)
     return ended(host, command, script, check=check, timeout=timeout, given=given)
 
 

@@ -47,7 +47,7 @@ print(answer.read().decode())
 
 
 def run_client(host: str, script: str) -> subprocess.Popen[str]:
-    command = ["docker", "exec", "-i", lab.PREFIX + host, "python3", "-c", script]
+    command = lab.enter(host, "python3", "-c", script)
     pipe = subprocess.PIPE
     return subprocess.Popen(command, stdin=pipe, stdout=pipe, stderr=sys.stderr, text=True)
 
