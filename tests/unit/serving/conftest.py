@@ -12,6 +12,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
@@ -40,10 +41,7 @@ client_http = load_module("client_http")
 client_questions = load_module("client_questions")
 client = load_module("client")
 load_module("supervisor_output")
-load_module("supervisor_processes")
 supervisor_starts = load_module("supervisor_starts")
-supervisor_server = load_module("supervisor_server")
-supervisor_instance = load_module("supervisor_instance")
 
 
 def find_port() -> int:
@@ -123,13 +121,13 @@ class Line:
 
 
 class Container:
-    """The supervisor in a process of its own, with its folders."""
+    """The supervisor in a process of its own, with its folders; `program` starts it."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, *program: str) -> None:
         self.folder, self.state_folder = folder / "serve", folder / "state"
         self.folder.mkdir()
         self.log_path = folder / "log"
-        command = [sys.executable, str(SERVING / "supervisor.py"), "--folder", str(self.folder)]
+        command = [sys.executable, *program, "--folder", str(self.folder)]
         with self.log_path.open("wb") as log:
             self.process = subprocess.Popen(
                 [*command, "--state", str(self.state_folder)],
@@ -197,14 +195,23 @@ def adopt_orphans() -> None:
     assert ctypes.CDLL(None).prctl(36, 1) == 0  # PR_SET_CHILD_SUBREAPER
 
 
+@contextmanager
+def start_container(folder: Path, program: Path, *arguments: str) -> Iterator[Container]:
+    """A supervisor without a definition, which a program runs."""
+    started = Container(folder, str(program), *arguments)
+    try:
+        yield started
+    finally:
+        if started.process.poll() is None:
+            started.process.terminate()
+            try:
+                started.process.wait(PATIENCE_S)
+            finally:
+                started.process.kill()
+
+
 @pytest.fixture
 def container(tmp_path: Path) -> Iterator[Container]:
     """A supervisor without a definition."""
-    started = Container(tmp_path)
-    yield started
-    if started.process.poll() is None:
-        started.process.terminate()
-        try:
-            started.process.wait(PATIENCE_S)
-        finally:
-            started.process.kill()
+    with start_container(tmp_path, SERVING / "supervisor.py") as started:
+        yield started

@@ -18,11 +18,12 @@ from tests.unit.serving.conftest import (
     build_definition,
     client,
     lives,
-    supervisor_instance,
-    supervisor_server,
+    start_container,
     supervisor_starts,
 )
 from tests.waiting import until
+
+LOSSY_SUPERVISOR = Path(__file__).with_name("lossy_supervisor.py")
 
 
 @pytest.mark.parametrize(
@@ -313,27 +314,17 @@ def test_a_server_gets_its_words_and_the_key_file_in_any_locale(container: Conta
     assert told.endswith(" tells 问：{question}")
 
 
-def test_a_process_that_not_even_sigkill_ends_is_told(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    # no process of a test can be had that the kernel does not kill: the signals get lost instead
-    lost = []
-    send = supervisor_server.send_signal
-    monkeypatch.setattr(supervisor_server, "send_signal", lambda *words: lost.append(words))
-    definition = build_definition(["status-500"], kill_timeout=0.2, drain_timeout=0.1)
-    output = sys.modules["supervisor_output"]
-    state = output.State(str(tmp_path), "0", "d1")
-    table = sys.modules["supervisor_processes"].ProcessTable()
-    instance = supervisor_instance.Instance(definition, definition["instances"][0], state, table)
-    instance.start()
-    until(lambda: state.code == "SERVE_STUCK", "stuck")
-    words = (tmp_path / "0").read_text().split("\t")
-    assert (words[1], words[5]) == ("unhealthy", "0") and lives(int(words[2]))
-    assert {number for _, number in lost} == {signal.SIGTERM, signal.SIGKILL}
-    monkeypatch.setattr(supervisor_server, "send_signal", send)
-    instance.stop()
-    instance.join(60)
-    assert not instance.is_alive() and not lives(int(words[2]))
+def test_a_process_that_not_even_sigkill_ends_is_told(tmp_path: Path) -> None:
+    arrive = tmp_path / "arrive"
+    with start_container(tmp_path, LOSSY_SUPERVISOR, str(arrive)) as container:
+        container.place(build_definition(["status-500"], kill_timeout=0.2, drain_timeout=0.1))
+        stuck = container.wait_for("unhealthy", code="SERVE_STUCK")
+        assert stuck.restarts == 0 and lives(stuck.pid)
+        lost = {line for line in container.log.splitlines() if line.startswith("lost: ")}
+        assert lost == {f"lost: {int(signal.SIGTERM)}", f"lost: {int(signal.SIGKILL)}"}
+        arrive.touch()
+        assert container.end() == 0
+        assert not lives(stuck.pid)
 
 
 def test_a_command_that_is_not_there(container: Container) -> None:
