@@ -76,7 +76,7 @@ class Index:
 
 
 @pytest.fixture
-def index(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Index]:
+def index(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, forked_pip: None) -> Iterator[Index]:
     with serving() as web:
         monkeypatch.setenv("PIP_INDEX_URL", f"{web.url}/simple/")
         monkeypatch.setenv("PIP_CONFIG_FILE", "/dev/null")

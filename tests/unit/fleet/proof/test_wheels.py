@@ -85,7 +85,7 @@ class Tried:
 
 
 @pytest.fixture
-def tried(site: Path) -> Tried:
+def tried(site: Path, forked_pip: None) -> Tried:
     return Tried(site)
 
 
@@ -296,7 +296,7 @@ def test_a_python_of_unknown_version_proves_nothing(
 
 
 def test_the_users_own_pip_settings_do_not_count(
-    tried: Tried, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    site: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     elsewhere = tmp_path / "elsewhere"
     elsewhere.mkdir()
@@ -304,7 +304,8 @@ def test_the_users_own_pip_settings_do_not_count(
     (tmp_path / "pip.conf").write_text(f"[global]\nfind-links = {elsewhere}\n")
     monkeypatch.setenv("PIP_CONFIG_FILE", str(tmp_path / "pip.conf"))
     monkeypatch.setenv("PIP_FIND_LINKS", str(elsewhere))
-    assert missing(tried.refuse("install: [six]")) == ["pip.0 six"]
+    # pip as it is called outside of tests
+    assert missing(Tried(site).refuse("install: [six]")) == ["pip.0 six"]
 
 
 def test_a_controller_without_pip_is_told(tried: Tried, monkeypatch: pytest.MonkeyPatch) -> None:
