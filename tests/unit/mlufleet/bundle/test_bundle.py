@@ -37,7 +37,7 @@ def key(folder: Path, name: str, allowed: bool) -> Path:
 
 
 @pytest.fixture
-def packed(site: Path, wanted: ReleaseTarget, monkeypatch: pytest.MonkeyPatch) -> Path:
+def whole(site: Path, wanted: ReleaseTarget, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A signed bundle of the small release; its environment is one wheel of nothing."""
     monkeypatch.setattr(
         environment,
@@ -51,6 +51,27 @@ def packed(site: Path, wanted: ReleaseTarget, monkeypatch: pytest.MonkeyPatch) -
     done = pack(site, "--sign", str(signing))
     assert done[0] == 0, done
     return site / "site.tar"
+
+
+@pytest.fixture
+def small_tool(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of the tool's hundreds of files, a few."""
+    names = (
+        "config.py",
+        "deploy.py",
+        "docs/a",
+        "inventories/",
+        "mlufleet/bundle/",
+        "pyproject.toml",
+    )
+    tool = {n: path for n, path in contents.find_tool_files().items() if n.startswith(names)}
+    monkeypatch.setattr(contents, "find_tool_files", tool.copy)
+
+
+@pytest.fixture
+def packed(small_tool: None, whole: Path) -> Path:
+    """The same bundle with a few files of the tool."""
+    return whole
 
 
 def pack(site: Path, *options: str) -> tuple[int, str]:
@@ -110,10 +131,10 @@ def made(bundle: Path, members: list[tarfile.TarInfo], text: str) -> None:
 
 
 def test_all_of_a_release_and_the_tool_is_there_and_the_way_up_is_told(
-    packed: Path, wanted: ReleaseTarget
+    whole: Path, wanted: ReleaseTarget
 ) -> None:
-    status, said = unpack(packed)
-    there = packed.parent / "there"
+    status, said = unpack(whole)
+    there = whole.parent / "there"
     assert status == 0 and "signed by builder@example.com" in said
     assert f"cd {there} && python3 -m venv" in said and "mlufleet deploy" in said
     found = load_release_target(str(there / "files/releases/small.yml"), str(there / "artifacts"))
@@ -316,19 +337,19 @@ def test_what_is_no_bundle_at_all_is_refused(tmp_path: Path) -> None:
     refused(tmp_path / "b.tar", "BUNDLE_MEMBER", "--unsigned")
 
 
-def test_the_documented_commands_prove_and_unpack_it_without_mlufleet(packed: Path) -> None:
+def test_the_documented_commands_prove_and_unpack_it_without_mlufleet(whole: Path) -> None:
     (script,) = re.findall(r"^```sh by-hand\n(.*?)^```$", DOCS.read_text(), re.M | re.S)
-    site = packed.parent
+    site = whole.parent
     for spoil in (False, True):
         if spoil:
-            changed(packed, b"weights".ljust(512, b"\0"), b"weightz".ljust(512, b"\0"))
+            changed(whole, b"weights".ljust(512, b"\0"), b"weightz".ljust(512, b"\0"))
         text = script.replace("/srv/site", str(site / f"there{spoil}"))
-        text = text.replace("site.tar", str(packed)).replace("WHO", "builder@example.com")
+        text = text.replace("site.tar", str(whole)).replace("WHO", "builder@example.com")
         text = text.replace("allowed_signers", str(site / "allowed_signers"))
         done = subprocess.run(["sh", "-ec", text], cwd=site, capture_output=True, text=True)
         assert bool(done.returncode) == spoil, done.stderr
     assert "artifacts/weights/model.bin: FAILED" in done.stdout
-    assert unpack(packed)[0] == 3
+    assert unpack(whole)[0] == 3
     assert load_release_target(
         str(site / "thereFalse/files/releases/small.yml"), str(site / "thereFalse/artifacts")
     )
