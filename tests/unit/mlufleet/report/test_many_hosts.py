@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import re
 from collections.abc import Callable
+from functools import cache
 from itertools import pairwise, takewhile
 from pathlib import Path
 from typing import Any
@@ -19,7 +20,7 @@ from fleet.inventory.ranges import expand_pattern
 from mlufleet.cli import health
 from mlufleet.journal import events, journal
 from mlufleet.report import host_ranges, terminal, wide_output
-from mlufleet.report.model import parse_report
+from mlufleet.report.model import Report, parse_report
 from mlufleet.rollout import status as rollout_status
 from mlufleet.rollout.live_view import LiveView
 from operations.host.events import EventBus
@@ -34,6 +35,12 @@ def big(size: int = MANY) -> dict[str, Any]:
     for host in report["hosts"].values():
         host.update(sent=0, models=dict.fromkeys(host["cards"], "MLU370-X8"))
     return report
+
+
+@cache
+def read_big(size: int = MANY, rename: Callable[[dict[str, Any]], dict[str, Any]] = dict) -> Report:
+    """The same report as it is read, which takes longer than to show it; tests only show it."""
+    return parse_report(rename(big(size)))
 
 
 def failed(host: str, sentence: str, remedy: str) -> events.HostFailed:
@@ -52,10 +59,6 @@ def printed(monkeypatch: pytest.MonkeyPatch, width: int, show: Any, *said: Any, 
         )
     show(*said)
     return stream.getvalue()
-
-
-def print_summary(report: dict[str, Any], folder: Path) -> None:
-    terminal.print_summary(parse_report(report), folder)
 
 
 def list_rows(said: str) -> list[str]:
@@ -89,11 +92,11 @@ def test_a_host_has_one_line_and_no_line_is_wider_than_the_terminal(
     monkeypatch: pytest.MonkeyPatch,
     tmp_path: Path,
 ) -> None:
-    report = rename(big(size))
-    said = printed(monkeypatch, 80, print_summary, report, Path("runs/r"))
+    report = read_big(size, rename)
+    said = printed(monkeypatch, 80, terminal.print_summary, report, Path("runs/r"))
     broken = [line for line in said.splitlines() if cell_len(line) > 80]
     assert all("`" in line or line.startswith("  ") for line in broken)
-    rows, names = list_rows(said), list(report["hosts"])
+    rows, names = list_rows(said), list(report.hosts)
     ends = {cell_len(line.rstrip()[: line.index(line.split()[1])]) for line in rows if size < 24}
     assert len(ends) <= 1, "a wide name moves the columns after it"
     if size <= host_ranges.MAX_LISTED_HOSTS:
@@ -104,7 +107,7 @@ def test_a_host_has_one_line_and_no_line_is_wider_than_the_terminal(
 
 def test_what_failed_comes_first_and_in_full(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("COLUMNS", "80")
-    said = printed(monkeypatch, 80, print_summary, big(3), Path("runs/r"))
+    said = printed(monkeypatch, 80, terminal.print_summary, read_big(3), Path("runs/r"))
     assert [line.split()[:3] for line in list_rows(said)] == [
         ["mlu003", "failed", "DRIVER_INSTALL"],
         ["mlu001", "changed", "12"],
@@ -120,8 +123,7 @@ def test_what_failed_comes_first_and_in_full(monkeypatch: pytest.MonkeyPatch) ->
 def test_a_page_for_two_thousand_hosts(
     width: int, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    report = big()
-    said = printed(monkeypatch, width, print_summary, report, tmp_path)
+    said = printed(monkeypatch, width, terminal.print_summary, read_big(), tmp_path)
     assert len(said.splitlines()) < 80 and "\x1b" not in said
     assert "DRIVER_INSTALL: the driver does not build" in said
     assert said.count("read the host's build log") == 1
@@ -130,10 +132,11 @@ def test_a_page_for_two_thousand_hosts(
 
 def test_wide_has_a_line_with_all_columns_for_each_host(monkeypatch: pytest.MonkeyPatch) -> None:
     report = big(60)
-    said = printed(monkeypatch, 80, print_summary, report, Path("runs/r"))
+    read = parse_report(report)
+    said = printed(monkeypatch, 80, terminal.print_summary, read, Path("runs/r"))
     assert "all columns and notes: `mlufleet run report 20261124-101500-4711 --wide`" in said
     monkeypatch.setenv(wide_output.WIDE_VARIABLE, "1")
-    said = printed(monkeypatch, 80, print_summary, report, Path("runs/r"))
+    said = printed(monkeypatch, 80, terminal.print_summary, read, Path("runs/r"))
     lines = {line.split()[0]: line for line in list_rows(said)}
     for name, host in report["hosts"].items():
         assert host["status"] in lines[name] and (host["answer"] or "") in lines[name]
@@ -144,9 +147,10 @@ def test_wide_has_a_line_with_all_columns_for_each_host(monkeypatch: pytest.Monk
 def test_of_columns_without_room_the_least_important_go_first(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    report = big(5)
     heads = {
-        width: printed(monkeypatch, width, print_summary, report, Path("r")).splitlines()[1].split()
+        width: printed(monkeypatch, width, terminal.print_summary, read_big(5), Path("r"))
+        .splitlines()[1]
+        .split()
         for width in (24, 30, 50, 60, 70, 100)
     }
     every = ["host", "status", "result", "seconds", "driver", "cards", "answer"]
@@ -156,12 +160,12 @@ def test_of_columns_without_room_the_least_important_go_first(
 
 
 def test_doctor_and_locks_of_many_hosts(monkeypatch: pytest.MonkeyPatch) -> None:
-    report = big()
-    said = printed(monkeypatch, 80, health.print_health, parse_report(report))
+    said = printed(monkeypatch, 80, health.print_health, read_big())
     lines = said.splitlines()
     assert len(lines) < 100 and "healthy" in said and "UNREACHABLE" in said
     rows = list(takewhile(lambda line: ": " not in line, lines))
     assert len(rows) < 12 and max(map(len, rows)) <= 80
+    report = big()
     for name in list(report["hosts"])[100:103]:
         report["hosts"][name]["lock"] = {
             "operator": "eve",
@@ -177,10 +181,11 @@ def test_doctor_and_locks_of_many_hosts(monkeypatch: pytest.MonkeyPatch) -> None
 
 
 def test_no_color_and_a_pipe_have_none(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    coloured = printed(monkeypatch, 80, print_summary, big(3), tmp_path, force_terminal=True)
+    show = terminal.print_summary
+    coloured = printed(monkeypatch, 80, show, read_big(3), tmp_path, force_terminal=True)
     assert "\x1b[3" in coloured
     monkeypatch.setenv("NO_COLOR", "1")
-    plain = printed(monkeypatch, 80, print_summary, big(3), tmp_path, force_terminal=True)
+    plain = printed(monkeypatch, 80, show, read_big(3), tmp_path, force_terminal=True)
     assert not re.search(r"\x1b\[[0-9;]*3[0-9]", plain)
 
 
