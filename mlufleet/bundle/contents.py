@@ -17,6 +17,7 @@ from fleet.release import lockfile as locks
 from fleet.release.target import DEFAULT_STORE
 from fleet.store.required_files import RequiredFiles, StoreFile
 from fleet.text.redact import hide_credentials
+from mlufleet.bundle import site_files
 from mlufleet.bundle.manifest import BundleEntry
 
 #: the tool's packages, below `paths.CODE_ROOT`
@@ -114,15 +115,35 @@ def gather_contents(
             contents.add_file(place, _flatten_release(path))
         lock = locks.lock_path(Path(place)).as_posix()
         contents.add_file(lock, locks.lock_path(path).read_bytes())
-    for name, path in tool.items():
+    site = _list_site_files(inventories)
+    for name in {name for name, _path in site}:
+        tool.pop(name, None)
+    for name, path in (*tool.items(), *site):
         contents.add_file(name, path)
     for path in inventories:
-        contents.add_file(f"inventories/{path.name}", path)
+        contents.add_file(f"{paths.INVENTORIES_FOLDER}/{path.name}", path)
     for path in sorted(wheels.glob("*.whl")):
         contents.add_file(f"{ENVIRONMENT_FOLDER}/{path.name}", path)
     for file in required.files:
         contents.add_locked_file(file, store)
     return contents
+
+
+def _list_site_files(inventories: tuple[Path, ...]) -> list[tuple[str, Path]]:
+    """Return what is packed of the places for inventories beside those that are given.
+
+    An inventory of the site itself is here as well: it takes the place of the tool's example.
+    """
+    own = Path(paths.INVENTORIES_FOLDER).resolve()
+    return [
+        *((f"{own.name}/{p.name}", p) for p in inventories if p.resolve().parent == own),
+        *((paths.QUARANTINE_FILE, path) for path in site_files.find_quarantine(inventories)),
+        *(
+            (name, path)
+            for name, path in site_files.list_group_data(inventories)
+            if not site_files.find_secrets(path)
+        ),
+    ]
 
 
 def find_tool_files() -> dict[str, Path]:
@@ -134,7 +155,9 @@ def find_tool_files() -> dict[str, Path]:
     found.update(_list_files(paths.PROJECT_ROOT, paths.PROJECT_FILES))
     if paths.is_site():
         found.update(_list_files(Path(), SITE_FILES))
-    return dict(sorted(found.items()))
+    data = f"/{site_files.GROUP_DATA}/"  # those of a clone are its site's own
+    secret = {name for name in found if data in name and site_files.find_secrets(found[name])}
+    return {name: path for name, path in sorted(found.items()) if name not in secret}
 
 
 def _list_files(root: Path, patterns: tuple[str, ...]) -> Iterator[tuple[str, Path]]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import platform
 import shlex
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -19,6 +19,7 @@ from mlufleet.cli.options import RELEASES_ARGUMENT, STORE_OPTION
 from mlufleet.cli.translated_command import TranslatedCommand
 
 if TYPE_CHECKING:
+    from fleet.store.required_files import RequiredFiles
     from mlufleet.bundle.unpack import Bundle
 
 EXISTING_FILE = click.Path(path_type=Path, dir_okay=False, exists=True)
@@ -58,7 +59,9 @@ def bundle(
     """Pack RELEASES with their files and this tool into one file.
 
     The bundle has the releases, their locks and files, this tool and its Python environment, which
-    fits this Python version and platform. Password files and SSH keys are left out.
+    fits this Python version and platform. The site's group_data and quarantine.yml go along.
+    Password files and SSH keys are left out, and so is a group_data file that has a password as
+    text. Files beside the inventories that are left out are named.
     docs/air-gap.md describes how to use a bundle on another site.
 
     \b
@@ -67,25 +70,33 @@ def bundle(
     """
     from fleet.store import required_files
     from fleet.store.progress_bar import ProgressBar
-    from mlufleet.bundle import contents, environment, pack, portability
+    from mlufleet.bundle import contents, environment, pack, site_files
 
     required = required_files.for_releases(releases)
-    for line in contents.list_network_needs(required):
-        click.secho(
-            _("not in the bundle, hosts will download it: {file}", file=line), fg="yellow", err=True
-        )
-    names = [release.name for release in required.releases.values()]
-    for path in inventories:
-        for line in portability.find_problems(path, names):
-            click.secho(f"{path}: {line}", fg="yellow", err=True)
+    for line in _list_warnings(required, inventories):
+        click.secho(line, fg="yellow", err=True)
     with tempfile.TemporaryDirectory() as scratch:
         wheels = Path(scratch)
         environment.build_wheels(paths.PROJECT_ROOT / "requirements.lock", wheels)
         found = contents.gather_contents(required, store, inventories, wheels)
+        for line in site_files.list_left_out(found.content, inventories):
+            click.secho(line, fg="yellow", err=True)
         total = sum(entry.size for entry in found.entries.values())
         with ProgressBar(_("packing {path}", path=output), total) as progress:
             pack.write_bundle(found, output, key, progress.advance)
     click.echo(_describe_bundle(output, len(found.entries), total, is_signed=key is not None))
+
+
+def _list_warnings(required: RequiredFiles, inventories: tuple[Path, ...]) -> Iterator[str]:
+    """Yield what the other site would lack, or should not have, before anything is packed."""
+    from mlufleet.bundle import contents, portability, site_files
+
+    for line in contents.list_network_needs(required):
+        yield _("not in the bundle, hosts will download it: {file}", file=line)
+    names = [release.name for release in required.releases.values()]
+    for path in inventories:
+        yield from (f"{path}: {line}" for line in portability.find_problems(path, names))
+    yield from site_files.find_problems(inventories)
 
 
 def _describe_bundle(path: Path, count: int, size: int, *, is_signed: bool) -> str:
@@ -124,9 +135,11 @@ def unbundle(file: Path, folder: Path, signers: Path | None, unsigned: bool) -> 
         click.secho(
             _("warning: the signature of this bundle is not verified"), fg="yellow", err=True
         )
+    names: list[str] = []
     with ExitStack() as stack:
 
         def on_open(found: Bundle) -> Callable[[int], object]:
+            names.extend(found.entries)
             total = sum(entry.size for entry in found.entries.values())
             progress = stack.enter_context(ProgressBar(_("unpacking {path}", path=file), total))
             if found.signer:
@@ -135,22 +148,31 @@ def unbundle(file: Path, folder: Path, signers: Path | None, unsigned: bool) -> 
 
         unpack_bundle(file, folder, signers, on_open)
     click.echo(
-        _("{folder}: all files are verified. Set up the environment, then deploy:", folder=folder)
+        _(
+            "{folder}: all files are verified. Set up the environment, check the inventory, and "
+            "begin with one host (its name for HOST):",
+            folder=folder,
+        )
     )
-    click.echo("\n".join(setup_commands(folder)))
+    click.echo("\n".join(setup_commands(folder, names)))
 
 
-def setup_commands(folder: Path) -> tuple[str, str]:
-    """Return the commands that set up an unpacked bundle, and that deploy from it.
+def setup_commands(folder: Path, names: list[str]) -> list[str]:
+    """Return the commands that set up an unpacked bundle, check its inventories, and deploy.
 
     Args:
         folder: Where the bundle was unpacked.
+        names: Paths in the bundle.
     """
     from mlufleet.bundle.contents import ENVIRONMENT_FOLDER
+    from mlufleet.bundle.site_files import list_inventories
 
     pip = ".venv/bin/pip --disable-pip-version-check install --no-index"
-    return (
+    lines = [
         f"cd {shlex.quote(str(folder))} && python3 -m venv .venv && "
-        f"{pip} {ENVIRONMENT_FOLDER}/*.whl && {pip} --no-deps --no-build-isolation -e .",
-        ".venv/bin/mlufleet deploy inventories/fleet.py",
-    )
+        f"{pip} {ENVIRONMENT_FOLDER}/*.whl && {pip} --no-deps --no-build-isolation -e ."
+    ]
+    for name in list_inventories(names):
+        for words in (("inventory", "check", name), ("deploy", name, "--limit", "HOST")):
+            lines.append(shlex.join((".venv/bin/mlufleet", *words)))
+    return lines

@@ -136,7 +136,8 @@ def test_all_of_a_release_and_the_tool_is_there_and_the_way_up_is_told(
     status, said = unpack(whole)
     there = whole.parent / "there"
     assert status == 0 and "signed by builder@example.com" in said
-    assert f"cd {there} && python3 -m venv" in said and "mlufleet deploy" in said
+    assert f"cd {there} && python3 -m venv" in said
+    assert ".venv/bin/mlufleet deploy inventories/fleet.py --limit HOST" in said
     found = load_release_target(str(there / "files/releases/small.yml"), str(there / "artifacts"))
     assert found.identity == wanted.identity
     for name in (
@@ -187,7 +188,12 @@ def test_an_inventory_goes_along_and_another_file_in_its_place_is_refused(
 ) -> None:
     (site / "fleet.yml").write_text("hosts: {a: {}}\n")
     assert pack(site, "--inventory", str(site / "fleet.yml"))[0] == 0
-    unpack(packed, "--unsigned")
+    said = unpack(packed, "--unsigned")[1]
+    # what is printed is of the bundle's own inventory, which is checked before a host is deployed
+    assert said.splitlines()[-2:] == [
+        ".venv/bin/mlufleet inventory check inventories/fleet.yml",
+        ".venv/bin/mlufleet deploy inventories/fleet.yml --limit HOST",
+    ]
     assert (site / "there/inventories/fleet.yml").read_text() == "hosts: {a: {}}\n"
     (site / "fleet.py").write_text("other = []\n")
     status, said = pack(site, "--inventory", str(site / "fleet.py"))
@@ -486,3 +492,65 @@ def test_what_an_inventory_says_of_this_machine_is_told(
         "release: other",
     ]
     assert "in the bundle it is `small`" in said and "not in the bundle" in said
+
+
+@pytest.fixture
+def folder(site: Path, packed: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A site folder with an inventory, data of groups and a host in quarantine."""
+    monkeypatch.chdir(site)
+    (site / "files/releases").mkdir(parents=True)
+    (site / "inventories/group_data").mkdir(parents=True)
+    (site / "inventories/fleet.py").write_text("mine = ['a']\n")
+    (site / "inventories/group_data/all.py").write_text("_sudo = False\n")
+    (site / "inventories/group_data/机柜1.py").write_text("sudo_password_file = '/etc/pw'\n")
+    (site / "quarantine.yml").write_text("hosts: {a: {reason: fan}}\n")
+    return site
+
+
+def test_group_data_and_quarantine_of_a_site_go_along(folder: Path, packed: Path) -> None:
+    status, said = pack(folder, "--inventory", "inventories/fleet.py")
+    assert status == 0 and "not in the bundle: " not in said, said
+    assert "inventories/group_data/机柜1.py: `sudo_password_file`: not in the bundle" in said
+    assert unpack(packed, "--unsigned")[0] == 0
+    for name in (
+        "inventories/fleet.py",
+        "inventories/group_data/all.py",
+        "inventories/group_data/机柜1.py",
+        "quarantine.yml",
+    ):
+        assert (folder / "there" / name).read_text() == (folder / name).read_text()
+
+
+def test_what_is_left_out_beside_inventories_is_named(folder: Path, packed: Path) -> None:
+    (folder / "inventories/rack.csv").write_text("name\na\n")
+    (folder / "inventories/group_data/notes.txt").write_text("")
+    (folder / "inventories/group_data/old.py").write_text(
+        "ssh_user = 'me'\n_ssh = {'ssh_password': 'x1y2z3'}\n"
+    )
+    (folder / "group_data").mkdir()
+    (folder / "group_data/b.py").write_text("_sudo_password, cards = 'x1y2z3', 4\n")
+    (folder / "group_data/c.py").write_text("token = ''\nsudo_password_file = '/etc/pw'\n")
+    status, said = pack(folder)
+    left = [x.split(": ", 1)[1] for x in said.splitlines() if x.startswith("not in the bundle: ")]
+    assert status == 0 and "x1y2z3" not in said
+    assert [re.split("[,;]", line)[0] for line in left] == [
+        "inventories/fleet.py",
+        "inventories/rack.csv",
+        "inventories/group_data/notes.txt",
+        "inventories/group_data/old.py",
+        "group_data/b.py",
+    ]
+    assert "line 2: ssh_password" in left[3] and "line 1: _sudo_password" in left[4]
+    assert unpack(packed, "--unsigned")[0] == 0
+    there = folder / "there"
+    assert (there / "group_data/c.py").is_file() and not (there / "group_data/b.py").exists()
+    assert b"x1y2z3" not in packed.read_bytes()
+
+
+def test_two_files_for_one_group_are_refused(folder: Path, packed: Path) -> None:
+    (folder / "other/group_data").mkdir(parents=True)
+    (folder / "other/hosts.py").write_text("hosts = ['a']\npassword = 'p'\n")
+    (folder / "other/group_data/all.py").write_text("_sudo = True\n")
+    status, said = pack(folder, "--inventory", "other/hosts.py")
+    assert status == 3 and "inventories/group_data/all.py" in said
+    assert "other/hosts.py: a secret as text goes into the bundle: line 2: password" in said
