@@ -112,8 +112,9 @@ def _pair(target: ast.expr, value: ast.expr) -> list[tuple[ast.expr | None, ast.
 
 
 def _is_text(value: ast.expr | None) -> bool:
-    is_text = isinstance(value, ast.Constant) and isinstance(value.value, (str, bytes))
-    return isinstance(value, ast.JoinedStr) or (is_text and bool(ast.literal_eval(value)))
+    if isinstance(value, ast.Constant) and isinstance(value.value, (str, bytes)):
+        return bool(value.value)
+    return isinstance(value, ast.JoinedStr)
 
 
 def find_problems(inventories: Iterable[Path]) -> list[str]:

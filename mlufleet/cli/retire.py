@@ -7,13 +7,13 @@ from typing import Any
 import click
 
 from mlufleet.cli.options import INVENTORY_ARGUMENT, JSON_OPTION
-from mlufleet.cli.rollout_plan import build_plan, plan_options, run_rollout
+from mlufleet.cli.rollout_plan import build_plan, retirement_plan_options, run_rollout
 from mlufleet.cli.translated_command import TranslatedCommand
 
 
 @click.command(cls=TranslatedCommand)
 @INVENTORY_ARGUMENT
-@plan_options
+@retirement_plan_options
 @click.option("--keep-weights", is_flag=True, help="Leave the weights on the hosts.")
 @click.option("--driver", is_flag=True, help="Remove the driver, too.")
 @click.option(

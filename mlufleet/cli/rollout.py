@@ -19,7 +19,7 @@ def rollout() -> None:
     """Change a fleet step by step: canaries first, then a window of hosts.
 
     A rollout stops when its failure budget is spent. A host whose new release fails returns to
-    the release that last passed on it.
+    the last other release that passed on it.
 
     \b
     Examples:
@@ -102,11 +102,13 @@ def resume(run: str, yes: bool) -> None:
 @INVENTORY_ARGUMENT
 @plan_options
 def rollback(inventory: str, **options: Any) -> None:
-    """Return hosts of INVENTORY to the release that last passed on them.
+    """Return hosts of INVENTORY to the last other release that passed on them.
 
-    Uses canaries, a window and a failure budget like `rollout start`, and exits with 5 if hosts
-    were rolled back. The inventory still names the newer release: change it, or the next run
-    deploys that release again.
+    Uses canaries, a window and a failure budget like `rollout start`. The inventory still names the
+    newer release: change it, or the next run deploys that release again.
+
+    Exit status: 0 all hosts are back, 2 some hosts or a canary failed, 4 some are unreachable,
+    5 the failure budget is spent, or too few endpoints would stay ready, 130 interrupted.
 
     \b
     Example:

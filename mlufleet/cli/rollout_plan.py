@@ -24,6 +24,13 @@ if TYPE_CHECKING:
     from mlufleet.rollout.plan import Plan
 
 #: Options of all commands that roll out. The defaults in the help are those of rollout.plan.Plan.
+KEEP_SERVING_OPTION = click.option(
+    "--keep-serving",
+    metavar="N|P%",
+    help="Endpoints that have to stay ready of those that were ready when the rollout began. "
+    "They are counted before each host; the host waits if taking it would leave too few.  "
+    "[default: 0%]",
+)
 PLAN_OPTIONS = (
     LIMIT_OPTION,
     EXCLUDE_OPTION,
@@ -52,13 +59,7 @@ PLAN_OPTIONS = (
         help="Host data that names a host's group, for example a rack or a service.",
     ),
     click.option("--share", metavar="N|P%", help="Hosts of one such group at work at once."),
-    click.option(
-        "--keep-serving",
-        metavar="N|P%",
-        help="Endpoints that have to stay ready of those that were ready when the rollout began. "
-        "They are counted before each host; the host waits if taking it would leave too few.  "
-        "[default: 0%]",
-    ),
+    KEEP_SERVING_OPTION,
     click.option(
         "--before",
         metavar="COMMAND",
@@ -88,6 +89,14 @@ def plan_options(command: Callable[..., None]) -> Callable[..., None]:
     """Add the options of a rollout's plan to a command."""
     for option in reversed(PLAN_OPTIONS):
         command = option(command)
+    return command
+
+
+def retirement_plan_options(command: Callable[..., None]) -> Callable[..., None]:
+    """Add those options that a retirement can keep: the endpoints of its hosts go for good."""
+    for option in reversed(PLAN_OPTIONS):
+        if option is not KEEP_SERVING_OPTION:
+            command = option(command)
     return command
 
 

@@ -78,7 +78,7 @@ def _test_cases(name: str, host: HostReport, order: tuple[str, ...]) -> list[xml
     cases = [_stage_case(name, stage.stage, stage.seconds, stage.changes) for stage in host.stages]
     if host.failure:
         _add_failure(name, host, cases)
-    elif host.status in ("failed", "unreachable", "rolled back"):
+    elif host.status in ("failed", "unreachable"):
         case = _test_case(name, HOST_CASE)
         xml.SubElement(case, _failure_tag(host), type="", message=_xml_text(host.status))
         cases.append(case)
@@ -143,7 +143,8 @@ def _endpoint_case(name: str, host: HostReport, endpoint: EndpointRecord) -> xml
 def _unreached_cases(name: str, host: HostReport, order: tuple[str, ...]) -> list[xml.Element]:
     """Return the stages that a host did not reach; a host that needed none passes as a whole."""
     done = {stage_name(stage.stage) for stage in host.stages}
-    if host.status in PASSED_STATUSES:
+    is_back_as_asked = host.status == "rolled back" and not host.failure
+    if host.status in PASSED_STATUSES or is_back_as_asked:
         return [] if done else [_test_case(name, HOST_CASE, host.duration_s)]
     if host.failure:
         done.add(stage_name(host.failure.stage))

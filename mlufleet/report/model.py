@@ -377,7 +377,8 @@ class Report:
         stopped = self.rollout.stopped if self.rollout else ""
         if self.interrupted:
             return ExitStatus.INTERRUPTED
-        if "rolled back" in statuses or stopped in STOPPED_BY_BUDGET:
+        is_back_unasked = "rolled back" in statuses and self.kind != "rollback"
+        if is_back_unasked or stopped in STOPPED_BY_BUDGET:
             return ExitStatus.STOPPED
         if "failed" in statuses:
             return ExitStatus.FAILED

@@ -19,6 +19,7 @@ VERDICTS = {
 PASSED_VERDICTS = {
     "adoption": N_("Every host is adopted, and in its desired state"),
     "retirement": N_("Every host is retired"),
+    "rollback": N_("Every host is back at its rollback target"),
 }
 
 

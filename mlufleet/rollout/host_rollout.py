@@ -251,7 +251,7 @@ class Deployment(ReleaseRollout):
 
 
 class Rollback(ReleaseRollout):
-    """Returns hosts to the releases that last passed on them, because the operator asked for it."""
+    """Returns hosts to the last other releases that passed, because the operator asked for it."""
 
     passed_status = "rolled back"
 

@@ -37,6 +37,11 @@ def test_what_is_missing_is_said_before_the_inventory_is_read(
     assert not list(tmp_path.iterdir())
 
 
+def test_a_retirement_offers_no_option_that_it_refuses() -> None:
+    assert "--keep-serving" not in CliRunner().invoke(main, ["retire", "--help"]).output
+    assert "--keep-serving" in CliRunner().invoke(main, ["rollout", "start", "--help"]).output
+
+
 def test_steps_of_a_retirement_are_shown_in_the_order_in_which_they_run() -> None:
     assert RETIREMENT_ORDER == STEP_NAMES
 

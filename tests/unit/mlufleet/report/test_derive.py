@@ -12,6 +12,7 @@ from mlufleet.journal.events import HostsNamed
 from mlufleet.journal.journal import Journal
 from mlufleet.report import derive, outcomes, terminal
 from mlufleet.report.html import host_notices
+from mlufleet.report.model import HostReport, Report, RolloutReport
 from tests.journals import derive as derive_lines
 from tests.journals import read_events
 
@@ -182,6 +183,24 @@ def test_how_long_files_came_while_other_stages_worked_is_told() -> None:
 )
 def test_exit_status(events: list[dict[str, Any]], expected: ExitStatus) -> None:
     assert derive_lines(events, "r").exit == expected
+
+
+@pytest.mark.parametrize(
+    ("kind", "stopped", "expected"),
+    [
+        ("rollout", "", ExitStatus.STOPPED),
+        ("rollback", "", ExitStatus.OK),  # it is what was asked for
+        ("rollback", "budget", ExitStatus.STOPPED),
+    ],
+)
+def test_a_rollback_is_no_failure_if_it_was_asked_for(
+    kind: str, stopped: str, expected: ExitStatus
+) -> None:
+    hosts = {"a": HostReport(status="rolled back")}
+    report = Report(kind=kind, hosts=hosts, rollout=RolloutReport(stopped=stopped))
+    assert report.exit_status() == expected
+    report.hosts["b"] = HostReport(status="failed")
+    assert report.exit_status() != ExitStatus.OK
 
 
 @pytest.mark.parametrize(("dry", "status"), [(True, "failed"), (False, "skipped")])
