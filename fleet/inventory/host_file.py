@@ -125,7 +125,9 @@ def build_entries(
         HostData, dict(defaults or {}), Path(_("defaults of the inventory"))
     )
     builder = _EntryBuilder(
-        locate, _merge_fields(given.explicit_fields(), fleet.defaults.explicit_fields())
+        locate,
+        _merge_fields(given.explicit_fields(), fleet.defaults.explicit_fields()),
+        fleet.defaults.model_fields_set,
     )
     for pattern, host in fleet.hosts.items():
         for expanded in ranges.expand_pattern(pattern):
@@ -137,15 +139,18 @@ def build_entries(
 class _EntryBuilder:
     """Collects the hosts of a fleet, and checks each against those before it."""
 
-    def __init__(self, locate: FieldLocator, defaults: dict[str, Any]) -> None:
+    def __init__(
+        self, locate: FieldLocator, defaults: dict[str, Any], written_defaults: set[str]
+    ) -> None:
         self.entries: dict[str, dict[str, Any]] = {}
         self._locate, self._defaults = locate, defaults
+        self._written_defaults = written_defaults
         self._patterns: dict[str, str] = {}
         self._names_by_folded: dict[str, str] = {}
         self._claimed: dict[Destination, str] = {}
 
     def add_host(self, pattern: str, host: HostData, expanded: ExpandedName) -> None:
-        name, location = expanded.name, ("hosts", pattern)
+        name, owner = expanded.name, ("hosts", pattern)
         self._check_new(name, pattern)
         try:
             fields = host.explicit_fields()
@@ -157,14 +162,20 @@ class _EntryBuilder:
             ssh_config.claim_destination(name, data, self._claimed)
         except ValueError as error:
             field = english(text_of(error)).partition(":")[0]
-            place = self._locate((*location, field) if field in host.model_fields_set else location)
+            place = self._locate(self._find_owner(owner, host, field))
             raise InvalidInput(f"{place}: {name}: {error}") from error
         self._check_case(name, pattern)
         self._patterns[name] = pattern
         self.entries[name] = {**CONNECTION_DATA, **fields.pop("data", {}), **fields}
         has_release = host.release is not None or host.releases
-        owner: Location = location if has_release else ("defaults",)
-        _check_release(name, fields, self._locate, owner)
+        of_release: Location = owner if has_release else ("defaults",)
+        _check_release(name, fields, self._locate, of_release)
+
+    def _find_owner(self, owner: Location, host: HostData, field: str) -> Location:
+        """Return where a field of a host stands: an inherited one is to be mended there."""
+        if field in host.model_fields_set:
+            return (*owner, field)
+        return ("defaults", field) if field in self._written_defaults else owner
 
     def _check_new(self, name: str, pattern: str) -> None:
         place = ("hosts", pattern)
@@ -254,7 +265,13 @@ def check_files(data: Mapping[str, Any]) -> None:
         *FILE_KEYS,
     ):
         if data.get(key) and not is_file(os.path.expanduser(str(data[key]))):
-            raise ValueError(_("{key}: no such file: {path}", key=key, path=data[key]))
+            raise ValueError(
+                _(
+                    "{key}: no such file: {path}; remedy: put the file there, or correct the path",
+                    key=key,
+                    path=data[key],
+                )
+            )
 
 
 def _check_release(

@@ -78,7 +78,7 @@ def find_release(name: str) -> Path:
     candidates = [Path(name)] if is_path else paths.find_candidates(f"releases/{name}.yml")
     if existing := next(filter(loading.is_file, candidates), None):
         return existing
-    path, folders = candidates[-1], paths.find_existing("releases")
+    path, folders = candidates[0], paths.find_existing("releases")
     known = sorted({file.stem for folder in folders for file in folder.glob("*.yml")})
     files = [str(other) for other in path.parent.glob("*.y*ml")] if name != path.stem else known
     suggestion = suggestions.format_suggestions(name, files)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -162,11 +163,12 @@ def write(lock: Lock, path: Path) -> None:
         ) from error
 
 
-def load(release_file: Path) -> Lock:
+def load(release_file: Path, store: str = "") -> Lock:
     """Load the lock file of a release.
 
     Args:
         release_file: The release file.
+        store: Folder of the store, for what is said if there is no lock file (default: the usual).
 
     Returns:
         The lock.
@@ -176,12 +178,12 @@ def load(release_file: Path) -> Lock:
     """
     path = lock_path(release_file)
     if not loading.is_file(path):
+        option = ["--store", store] if store else []
         raise InvalidInput(
             _(
-                "{path}: no lock file; create it with `mlufleet release lock "
-                "{release_file} --store STORE`",
+                "{path}: no lock file; create it with `{command}`",
                 path=path,
-                release_file=release_file,
+                command=f"mlufleet release lock {shlex.join([str(release_file), *option])}",
             )
         )
     try:

@@ -38,7 +38,7 @@ def load_release_target(name: str, store: str = DEFAULT_STORE) -> ReleaseTarget:
     """
     path = files.find_release(name)
     release = files.load_release(path)
-    lock = lockfile.load(path)
+    lock = lockfile.load(path, store)
     if not os.path.isdir(store):
         raise InvalidInput(
             _(

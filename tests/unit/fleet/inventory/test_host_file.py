@@ -56,6 +56,21 @@ def test_a_missing_key_file(site: Path, wanted: ReleaseTarget) -> None:
     )
 
 
+def test_a_field_that_a_host_inherits_is_named_where_it_stands(
+    site: Path, wanted: ReleaseTarget
+) -> None:
+    path = written(site, "  a: {}\n")
+    text = path.read_text()
+    path.write_text(text.replace("defaults:", "defaults:\n  sudo_password_file: /no/password", 1))
+    assert "defaults:\n  sudo" in path.read_text()
+    with pytest.raises(InvalidInput) as caught:
+        inventory.read(path)
+    line = path.read_text().splitlines().index("  sudo_password_file: /no/password") + 1
+    message = str(caught.value)
+    assert f"fleet.yml:{line}: a: sudo_password_file: no such file" in message
+    assert "remedy: " in message
+
+
 def test_a_misspelt_field(site: Path, wanted: ReleaseTarget) -> None:
     assert "fleet.yml:5: hosts.a.ssh_prot" in refused(site, "  a: {ssh_prot: 22}\n")
 

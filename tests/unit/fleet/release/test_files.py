@@ -178,6 +178,15 @@ def test_a_missing_release_lists_those_that_exist() -> None:
         files.find_release("baichuan-8b")
 
 
+def test_a_missing_release_is_named_where_the_site_would_have_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "files/releases").mkdir(parents=True)
+    with pytest.raises(InvalidInput, match=r"no file files/releases/nope\.yml"):
+        files.find_release("nope")
+
+
 def test_extends_merges_named_lists_by_name(site: Path) -> None:
     (site / "other.yml").write_text(
         "extends: small\nname: other\n"

@@ -270,3 +270,9 @@ def test_a_ready_made_image_is_all_that_a_release_needs(site: Path, bare: HostFa
         "packages",
         "smoke",
     ]
+
+
+def test_a_missing_lock_file_is_told_with_the_command_that_writes_it(site: Path) -> None:
+    release, store = site / "small.yml", site / "store"
+    with pytest.raises(InvalidInput, match=f"`mlufleet release lock {release} --store {store}`"):
+        load_release_target(str(release), str(store))
