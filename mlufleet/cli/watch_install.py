@@ -15,7 +15,7 @@ import click
 from fleet.errors import ExitStatus, InvalidInput
 from fleet.language import _
 from mlufleet.cli.watch_remediation import build_policy, list_words
-from mlufleet.watch import state_folder, unit_files, unit_install
+from mlufleet.watch import state_folder, unit_files, unit_install, unit_user
 from mlufleet.watch.look_messages import Ready, decode_message
 
 #: there if systemd has started this machine
@@ -56,8 +56,9 @@ def install(
     if given["only_print"]:
         _print(units)
     else:
-        state_folder.prepare(state)  # the unit may write nowhere else
-        unit_files.find_cache_folder().mkdir(parents=True, exist_ok=True)
+        with unit_user.acting_as(unit_user.find_sudo_user()):
+            state_folder.prepare(state)  # the unit may write nowhere else
+            unit_files.find_cache_folder().mkdir(parents=True, exist_ok=True)
         _write(units)
 
 
@@ -117,7 +118,8 @@ def ask_look_process(command: Sequence[str]) -> Ready:
         SystemExit: It could not begin; it has said why.
     """
     # without rounds to run, it ends when it is ready
-    done = subprocess.run(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE)
+    as_user = unit_user.process_settings(unit_user.find_sudo_user())
+    done = subprocess.run(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, **as_user)
     message = decode_message(done.stdout) if done.stdout and not done.returncode else None
     if not isinstance(message, Ready):
         sys.exit(done.returncode if done.returncode > 0 else ExitStatus.INTERNAL)
@@ -130,6 +132,12 @@ def _print(units: dict[str, str]) -> None:
         click.echo(name_line + text, nl=False)
 
 
+def _describe_user() -> str:
+    if sudo_user := unit_user.find_sudo_user():
+        return _("the service runs as {user}, who called sudo", user=sudo_user.pw_name)
+    return _("the service runs as {user}", user=unit_files.find_user())
+
+
 def _write(units: dict[str, str]) -> None:
     written = unit_install.install_units(units)
     for one in written:
@@ -137,6 +145,7 @@ def _write(units: dict[str, str]) -> None:
             click.echo(_("kept: {path}, which was there with another text", path=one.copy))
         written_words = _("written: {path}", path=one.path)
         click.echo(written_words if one.is_new else _("unchanged: {path}", path=one.path))
+    click.echo(_describe_user())
     last = list(units)[-1]
     reload = "systemctl daemon-reload"
     if any(one.is_new for one in written) and SYSTEMD_FOLDER.is_dir():

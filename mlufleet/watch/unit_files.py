@@ -14,6 +14,7 @@ from fleet.checksum import cache
 from fleet.errors import ExitStatus, InvalidInput
 from fleet.language import ENGLISH, LANGUAGE_VARIABLE, _, current_language
 from fleet.paths import find_quarantine_file
+from mlufleet.watch import unit_user
 
 UNIT_NAME = "mlufleet-watch"
 #: seconds without a word of the watch after which it is started again
@@ -145,7 +146,7 @@ def render_units(settings: UnitSettings) -> dict[str, str]:
     Args:
         settings: What they are for.
     """
-    user = getpass.getuser()
+    user = find_user()
     check_lines(settings)
     words = [sys.executable, "-m", "mlufleet", "watch", str(settings.inventory), *settings.options]
     service = SERVICE.format(
@@ -176,6 +177,12 @@ def render_units(settings: UnitSettings) -> dict[str, str]:
         every_s=settings.every_s,
     )
     return {f"{UNIT_NAME}.service": service, f"{UNIT_NAME}.timer": timer}
+
+
+def find_user() -> str:
+    """Return the user of the service: who called sudo, or else the user of this process."""
+    sudo_user = unit_user.find_sudo_user()
+    return sudo_user.pw_name if sudo_user else getpass.getuser()
 
 
 def describe_environment() -> str:
@@ -244,7 +251,9 @@ def check_lines(settings: UnitSettings) -> None:
 
 
 def find_cache_folder() -> Path:
-    """Return the folder in which this user's checksums of files are kept."""
+    """Return the folder in which checksums of files are kept by the user of the service."""
+    if sudo_user := unit_user.find_sudo_user():
+        return unit_user.find_cache_folder(sudo_user)
     return Path(os.path.abspath(cache.index_path().parent))
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import pwd
 import re
 import shutil
 import subprocess
@@ -11,7 +13,7 @@ import pytest
 
 from fleet.errors import InvalidInput
 from fleet.language import LANGUAGE_VARIABLE
-from mlufleet.watch import unit_files
+from mlufleet.watch import unit_files, unit_user
 from mlufleet.watch.look_child import END_LIMIT_S
 from mlufleet.watch.service import MEND_END_LIMIT_S
 from mlufleet.watch.unit_files import UnitSettings, quote_word, render_units
@@ -133,6 +135,52 @@ def test_root_may_write_a_folder_of_a_user_for_runs_only(
     monkeypatch.setattr(unit_files, "find_owner", lambda folder: 7 * (folder != tmp_path))
     settings = UnitSettings(Path("/srv/hosts.py"), [], Path("/srv/w"), 300, False, mends=True)
     assert "CAP_DAC_OVERRIDE" in render_units(settings)["mlufleet-watch.service"]
+
+
+def test_with_sudo_the_service_is_that_of_the_caller(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    caller = pwd.getpwnam("daemon")
+    monkeypatch.setattr(unit_files.getpass, "getuser", lambda: "root")
+    for uid, name, expected in (
+        (0, "daemon", "daemon"),
+        (0, "root", "root"),  # root itself, or a login as root: there is nobody else
+        (0, "", "root"),
+        (0, "nobody-of-that-name", "root"),
+        (caller.pw_uid, "daemon", "root"),  # sudo to somebody else was meant so
+    ):
+        monkeypatch.setattr(unit_user.os, "geteuid", lambda uid=uid: uid)
+        monkeypatch.setenv("SUDO_USER", name)
+        service = units(tmp_path)["mlufleet-watch.service"]
+        assert f"\nUser={expected}\n" in service
+        is_callers = f"-{caller.pw_dir}/.cache/mlufleet" in service
+        assert is_callers is (expected == "daemon")
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can act as somebody else")
+def test_what_is_made_for_the_service_is_the_callers(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SUDO_USER", "daemon")
+    caller = unit_user.find_sudo_user()
+    assert caller
+    folder = tmp_path / "site"
+    folder.mkdir()
+    os.chown(folder, caller.pw_uid, caller.pw_gid)
+    for parent in (tmp_path, *tmp_path.parents[:2]):
+        parent.chmod(0o755)
+    with unit_user.acting_as(caller):
+        (folder / "watch").mkdir()
+    assert (folder / "watch").stat().st_uid == caller.pw_uid and os.geteuid() == 0
+    settings = unit_user.process_settings(caller)
+    said = subprocess.run(
+        ["sh", "-c", "id -u; echo $HOME$SUDO_USER"],
+        capture_output=True,
+        text=True,
+        cwd="/",
+        **settings,
+    )
+    assert said.stdout.split() == [str(caller.pw_uid), caller.pw_dir]
 
 
 def test_memory_grows_with_the_fleet(tmp_path: Path) -> None:
