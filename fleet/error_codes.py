@@ -674,11 +674,10 @@ FAILURE_TABLE: dict[str, FailureInfo] = {
             INSPECT,
         ),
         "NOT_RECORDED": (
-            N_("nothing on the host says what was proved of it"),
+            N_("the host does not have the script that prints its verdict"),
             N_(
-                "A run places that with the smoke test. On a host that an earlier "
-                "version has provisioned, `mlufleet deploy INVENTORY --data "
-                "smoke=record` places it."
+                "Place it with `mlufleet deploy INVENTORY --data smoke=record`. Every smoke test "
+                "of a run places it as well; hosts that an earlier version provisioned lack it."
             ),
             INSPECT,
         ),
