@@ -2,6 +2,7 @@
 # The host lock: one run at a time. A holder sends heartbeats that touch the lock file; it counts as
 # dead when the file has not changed for LEASE seconds. Only this host's clock is used. A holder whose
 # connection ends writes lock.left; later changes to the lock by that connection are no heartbeat.
+# needs: daemon
 set -u
 BEAT=5
 how=$1 run=$2
@@ -97,5 +98,7 @@ case $how in
         echo "@@waiting" || exit 1
         sleep 1
       done
-    done ;;
+    done
+    # the looks of this run need not ask for it
+    recall_daemon >/dev/null || note_daemon || : ;;
 esac

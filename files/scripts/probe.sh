@@ -128,6 +128,22 @@ name_image() {
   named=$(first "$state/images/${IMAGE_ID#sha256:}")
   named=${named:-$IMAGE_ID}
 }
+ask_images() {
+  # query docker for the image by its name and by its id: one call, whose errors say what docker lacks
+  answer=$(timeout -k 2 "$1" docker image inspect --format '{{.Id}}' "$IMAGE" "$named" 2>&1 </dev/null)
+}
+read_images() {
+  # of that answer, set `found` to the ids and `lacking` to the number of images that docker lacks
+  found='' lacking=0
+  while IFS= read -r line; do
+    case $line in
+      sha256:*) found="$found${found:+$N}$line" ;;
+      *'o such '*) lacking=$((lacking + 1)) ;;
+    esac
+  done <<END
+$answer
+END
+}
 server='' images=''
 if command -v docker >/dev/null 2>&1 && ! command -v dockerd >/dev/null 2>&1 &&
   quiet 10 docker --version | grep -qi podman; then
@@ -136,7 +152,10 @@ elif command -v docker >/dev/null 2>&1; then
   # a daemon whose version is known is asked for the images of the first release, which are needed anyway
   status=1
   if server=$(recall_daemon); then
-    images=$(release_0; name_image; quiet 10 docker image inspect --format '{{.Id}}' "$IMAGE" "$named"); status=$?
+    images=$(release_0; name_image; ask_images 10; status=$?; printf '%s' "$answer"; exit $status); status=$?
+    answer=$images
+    read_images
+    [ "$lacking" = 0 ] || status=0  # it answers
   fi
   case $status in
   0 | 124 | 137) ;;
@@ -198,32 +217,38 @@ observe() {
   if [ -n "$server" ]; then
     name_image
     ours() { if [ "$1" = "$named" ]; then echo "$IMAGE_ID"; else echo "$1"; fi; }
-    # one call if both exist; else one each, as an old client stops at the first missing image
-    if [ -n "$images" ]; then answer=$images images='' status=0
-    else ask image docker image inspect --format '{{.Id}}' "$IMAGE" "$named"
+    if [ -n "$images" ]; then answer=$images images=''; read_images; status=$lacking
+    else ask_images 20; status=$?; read_images
     fi
-    case $status in
-    0)
-      say tagged "$(ours "${answer%%"$N"*}")"
-      say image "$(ours "${answer##*"$N"}")"
-      ;;
-    124 | 137) ;;
-    *)
-      ask image docker image inspect --format '{{.Id}}' "$IMAGE" && say tagged "$(ours "$answer")"
-      # the image store may have changed since the load
-      there=
-      for id in "$IMAGE_ID" "$named"; do
-        ask image docker image inspect --format '{{.Id}}' "$id" && there=$answer && say image "$(ours "$there")" && break
-        [ "$named" != "$IMAGE_ID" ] || break
-      done
-      # where docker would put an image
-      root=$(quiet 20 docker info --format \
-        "{{.DockerRootDir}}$T{{.Driver}}$T{{json .SecurityOptions}}$T{{json .DriverStatus}}") &&
-        say root "$root" && ROOTS="$ROOTS ${root%%"$T"*}"
-      # what a missing image may share with others; once for all releases
-      [ -n "$there" ] || [ -n "${listed_layers-}" ] || list_layers
-      ;;
+    tagged='' there=''
+    case $status$lacking$found in
+      124* | 137*) say silent image ;;
+      00*"$N"*) tagged=${found%%"$N"*} there=${found##*"$N"} ;;
+      ?2) ;;
+      ?1"$named") there=$named ;;
+      ?1?*) tagged=$found ;;
+      *)
+        # a client from before 2017 stops at the first that is missing
+        ask image docker image inspect --format '{{.Id}}' "$IMAGE" && tagged=$answer
+        ask image docker image inspect --format '{{.Id}}' "$named" && there=$answer
+        ;;
     esac
+    case $status in
+      0 | 124 | 137) ;;
+      *)
+        # the image store may have changed since the load
+        [ -n "$there" ] || [ "$named" = "$IMAGE_ID" ] ||
+          ! ask image docker image inspect --format '{{.Id}}' "$IMAGE_ID" || there=$answer
+        # where docker would put an image
+        root=$(quiet 20 docker info --format \
+          "{{.DockerRootDir}}$T{{.Driver}}$T{{json .SecurityOptions}}$T{{json .DriverStatus}}") &&
+          say root "$root" && ROOTS="$ROOTS ${root%%"$T"*}"
+        # what a missing image may share with others; once for all releases
+        [ -n "$there" ] || [ -n "${listed_layers-}" ] || list_layers
+        ;;
+    esac
+    [ -z "$tagged" ] || say tagged "$(ours "$tagged")"
+    [ -z "$there" ] || say image "$(ours "$there")"
     # depending on the code path, docker prints a missing label as "<no value>"; a paused container is
     # "running" to docker; ".Id" would make docker print everything in a different order
     line=

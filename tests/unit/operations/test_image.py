@@ -29,15 +29,17 @@ echo "$*" >> {0}/calls
   shift 2
   case $* in *RootFS*) shift 2; printf 'layers%s\\n' "$@" | tr , '\\t'; exit ;; esac
   [ "$1" != --format ] || shift 2
+  lacking=0
   for name; do
     found=
     while read -r known id; do
       [ "$name" != "$known" ] && [ "$name" != "$id" ] || found=$id
     done < {0}/images
-    [ -n "$found" ] || {{ echo "Error: No such image: $name" >&2; exit 1; }}
-    echo "$found"
+    if [ -n "$found" ]; then echo "$found"; continue; fi
+    echo "Error: No such image: $name" >&2; lacking=1
+    [ ! -e {0}/old ] || exit 1  # at the first that is missing
   done
-  exit 0
+  exit $lacking
 }}
 case "$1 $*" in
   image*ls*) cat {0}/chains 2>/dev/null ;;
@@ -135,6 +137,32 @@ def test_an_image_is_known_by_the_id_of_its_configuration(docker: Docker) -> Non
     assert (docker.state / "images" / CONFIG[7:]).read_text() == ""
     seen = docker.probe()
     assert (only(seen).image, only(seen).tagged) == (CONFIG, CONFIG)
+
+
+@pytest.mark.parametrize(
+    ("images", "tagged", "image", "calls", "calls_of_old"),
+    [
+        (f"{REFERENCE} {CONFIG}\n", CONFIG, CONFIG, 1, 1),
+        (f"other:v1 {CONFIG}\n", "", CONFIG, 1, 3),
+        (f"{REFERENCE} {OTHER}\n", OTHER, "", 1, 1),
+        (f"{REFERENCE} {OTHER}\nother:v1 {CONFIG}\n", OTHER, CONFIG, 1, 1),
+        ("", "", "", 1, 3),
+    ],
+    ids=["both", "id", "name of another", "both of different images", "none"],
+)
+@pytest.mark.parametrize("client", ["new", "old"])
+def test_docker_is_asked_once_for_an_images_name_and_its_id(
+    docker: Docker, client: str, images: str, tagged: str, image: str, calls: int, calls_of_old: int
+) -> None:
+    """Until 2017 (moby#30648) docker's client stopped at the first that is missing."""
+    docker.give("images", images)
+    if client == "old":
+        docker.give("old", "")
+    seen = only(docker.probe())
+    assert (seen.tagged, seen.image) == (tagged, image)
+    asked = (docker.root / "calls").read_text().splitlines()
+    count = sum(line.startswith("image inspect --format {{.Id}}") for line in asked)
+    assert count == (calls_of_old if client == "old" else calls)
 
 
 @pytest.mark.parametrize("index", [False, True], ids=["manifest", "index"])
