@@ -31,8 +31,12 @@ def deploy(
 ) -> None:
     """Bring all hosts of INVENTORY to their releases.
 
-    Runs deploy.py with pyinfra. OPTIONS are passed to pyinfra; `pyinfra --help` lists them. Hosts
-    in quarantine (`mlufleet host quarantine`) are left out, which is no failure.
+    Runs deploy.py with pyinfra. Hosts in quarantine (`mlufleet host quarantine`) are left out,
+    which is no failure.
+
+    OPTIONS are those of pyinfra, among them `--limit HOSTS` and `--exclude HOSTS` (a name, a group,
+    mlu[01-08] or mlu*; both may be repeated), `--data KEY=VALUE` (a field of all hosts), `--dry`
+    (only probe, and show what would change), and `-v`, `-vv` or `-vvv` (print more and more).
 
     Exit status: 0 all hosts are in the desired state, 2 some hosts failed, 3 invalid input, 4
     some hosts are unreachable, 130 interrupted.
