@@ -129,8 +129,8 @@ def simulated(
     [
         (1, 0.0, {"window": "10%", "max_fail": "1%"}),
         (2, 0.1, {"window": "10%", "max_fail": "100%"}),
-        (3, 0.3, {"window": "50", "max_fail": "5%", "canary": 3}),
-        (4, 0.4, {"window": "100%", "max_fail": "20", "canary": 0, "order": "random"}),
+        (3, 0.3, {"window": "25", "max_fail": "5%", "canary": 3}),
+        (4, 0.4, {"window": "100%", "max_fail": "10", "canary": 0, "order": "random"}),
         (5, 0.9, {"window": "7", "max_fail": "100%", "canary": 0}),
         (
             6,
@@ -150,7 +150,7 @@ def simulated(
 def test_scores_of_hosts_are_accounted_for(
     server: Server, site: Path, wanted: ReleaseTarget, seed: int, bad: float, plan: dict[str, Any]
 ) -> None:
-    count = 100 if plan.get("share_of") else 80
+    count = 60 if plan.get("share_of") else 40
     report = simulated(server, site, seed, bad, count, **plan)
     statuses = Counter(host["status"] for host in report["hosts"].values())
     assert sum(statuses.values()) == count == len(report["hosts"])
