@@ -33,7 +33,7 @@ LIMITS = {
     "import cycles": 0,
     "globals that functions write": 0,
     "fmt: skip": 0,
-    "type: ignore": 19,
+    "type: ignore": 15,
     "functions over 40 lines": 11,
     "texts that are not translated": 219,
     "names in the way of _()": 0,

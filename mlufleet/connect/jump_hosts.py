@@ -79,13 +79,13 @@ class LimitedClient(ParamikoClient):
     """
 
     @override
-    def connect(self, hostname: str, **config: Any) -> None:  # type: ignore[override]
+    def connect(self, hostname: str, *arguments: Any, **config: Any) -> None:
         config["port"] = int(config.get("port") or 22)  # ssh_config's is text
         config.setdefault("transport_factory", make_fast_transport)
         self.sock = config.get("sock")
         try:
             with _get_login_slots(hostname, config["port"]):
-                super().connect(hostname, **config)
+                super().connect(hostname, *arguments, **config)
         except BaseException as error:
             output = self.sock.error_output() if isinstance(self.sock, ProxyCommand) else ""
             self.close()  # otherwise its reader thread keeps running
@@ -116,10 +116,10 @@ class HostClient(SSHClient, LimitedClient):
     """The client of a host of the inventory."""
 
     @override
-    def connect(self, hostname: str, **given: Any) -> None:  # type: ignore[override]
+    def connect(self, hostname: str, *arguments: Any, **given: Any) -> None:
         token = _known_hosts_file.set(given.get("_pyinfra_ssh_known_hosts_file"))
         try:
-            super().connect(hostname, **given)  # type: ignore[no-untyped-call]
+            super().connect(hostname, *arguments, **given)  # type: ignore[no-untyped-call]
         finally:
             _known_hosts_file.reset(token)
 
@@ -128,7 +128,7 @@ class JumpHostClient(SSHClient, LimitedClient):
     """The client of a jump host, whose host key must be known."""
 
     @override
-    def connect(self, hostname: str, **given: Any) -> None:  # type: ignore[override]
+    def connect(self, hostname: str, *arguments: Any, **given: Any) -> None:
         self.name = hostname
         self.config_file = given.get("_pyinfra_ssh_config_file")
         if hostname == NO_JUMP_HOST:
@@ -139,7 +139,7 @@ class JumpHostClient(SSHClient, LimitedClient):
         if known := _known_hosts_file.get():  # in addition to those of ssh_config
             self._system_host_keys = get_host_keys((os.path.expanduser(known),))
         with _extend_chain(hostname), _jump_errors(hostname):
-            super().connect(hostname, **given)  # type: ignore[no-untyped-call]
+            super().connect(hostname, *arguments, **given)  # type: ignore[no-untyped-call]
 
     @override
     def gateway(

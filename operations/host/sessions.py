@@ -83,9 +83,10 @@ class SessionPool:
             ) from error
 
     def _add_transport(self) -> Transport:
-        connector = type(self.host.connector)(self.host.state, self.host)
+        # pyinfra's type of connectors has no client: only that of SSH's does
+        connector: Any = type(self.host.connector)(self.host.state, self.host)
         connector.connect()
-        transport: Transport = connector.client.get_transport()  # type: ignore[attr-defined]
+        transport: Transport = connector.client.get_transport()
         # the connection lives as long as its client
         transport.mlufleet_client = connector.client  # type: ignore[attr-defined]
         self.enable_keepalive(transport)
