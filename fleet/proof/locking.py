@@ -112,7 +112,15 @@ def create_lock(
         for check in CHECKS:
             check(inputs, results)
     results.raise_findings()
-    image = measured.image
+    commits = {name: commit for name, (commit, _) in sources.items()}
+    return _make_lock(measured, commits, results)
+
+
+def _make_lock(
+    measured: measure.MeasuredStore, commits: dict[str, str], results: ProofResults
+) -> Lock:
+    """Write down what was measured and proved."""
+    release, image, pulled = measured.contents.release, measured.image, measured.registry_image
     return Lock(
         release=release.digest,
         files=measured.files,
@@ -122,7 +130,7 @@ def create_lock(
             labels=image.labels,
             size=pulled.size if pulled else 0,
         ),
-        commits={name: commit for name, (commit, _) in sources.items()},
+        commits=commits,
         source_files=results.source_files,
         pip_groups=tuple(results.pip_groups),
         unproved=tuple(results.unproved),

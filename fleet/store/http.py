@@ -115,6 +115,41 @@ def _build_request(
     return request
 
 
+def _find_usable(
+    part: Path, url: str, max_bytes: int, *, has_checksum: bool
+) -> tuple[int, str | None]:
+    """Return how many bytes of a partial file can be used, and what tells their version."""
+    size = part.stat().st_size if part.is_file() else 0
+    validator = _load_validator(part, url) if size else None
+    is_usable = size == max_bytes or (size < max_bytes and (validator or has_checksum))
+    return size if is_usable else 0, validator
+
+
+def _rest_headers(begin: int, validator: str | None) -> dict[str, str]:
+    """Return the headers that ask for a file from a byte on."""
+    headers = dict(COMMON_HEADERS)
+    if begin:
+        headers["Range"] = f"bytes={begin}-"
+    if begin and validator:  # If-Range: a new version is sent from its beginning
+        headers["If-Range"] = validator
+    return headers
+
+
+def _find_begin(response: http.client.HTTPResponse, url: str, asked: int) -> int:
+    """Return the byte that a response begins at, which is the one that was asked for or 0."""
+    if response.status != 206:
+        return 0
+    if not (response.headers["Content-Range"] or "").startswith(f"bytes {asked}-"):
+        raise PermanentError(
+            _(
+                "{url}: the server sends another range than bytes {begin}-",
+                url=hide_credentials(url),
+                begin=asked,
+            )
+        )
+    return asked
+
+
 def download_file(
     url: str,
     part: Path,
@@ -146,29 +181,12 @@ def download_file(
         PermanentError: the URL has no such file.
         OSError: the partial file cannot be written.
     """
-    begin = part.stat().st_size if part.is_file() else 0
-    validator = _load_validator(part, url) if begin else None
+    begin, validator = _find_usable(part, url, max_bytes, has_checksum=has_checksum)
     if begin == max_bytes:  # an earlier call was killed before it compared the file
         return True
-    if begin > max_bytes or not (validator or has_checksum):
-        begin = 0
-    headers = dict(COMMON_HEADERS)
-    if begin:
-        headers["Range"] = f"bytes={begin}-"
-    if begin and validator:  # If-Range: a new version is sent from its beginning
-        headers["If-Range"] = validator
-    request = _build_request(url, headers, private_headers)
+    request = _build_request(url, _rest_headers(begin, validator), private_headers)
     with _open_response(request, warn, part) as response:
-        if response.status != 206:
-            begin = 0
-        elif not (response.headers["Content-Range"] or "").startswith(f"bytes {begin}-"):
-            raise PermanentError(
-                _(
-                    "{url}: the server sends another range than bytes {begin}-",
-                    url=hide_credentials(url),
-                    begin=begin,
-                )
-            )
+        begin = _find_begin(response, url, begin)
         _save_validator(part, url, response.headers)
         _write_body(response, part, begin, max_bytes, on_bytes)
     return begin > 0

@@ -104,15 +104,7 @@ def measure_store(
     """
     store, image = contents.store, contents.release.image
     files: dict[str, LockedFile] = {}
-    images: list[image_archive.Image] = []
-    if registry_image:
-        images.append(
-            image_archive.Image(
-                id=registry_image.id,
-                labels=registry_image.labels,
-                architecture=registry_image.architecture,
-            )
-        )
+    images = [_describe_image(registry_image)] if registry_image else []
 
     def measure(path: Path) -> str:
         name = str(path.relative_to(store))
@@ -129,6 +121,11 @@ def measure_store(
     if image.file and (index := images[0].layer_index):
         layer_index.save_index(files[image.file].sha256, index)
     return MeasuredStore(files, images[0], contents, registry_image)
+
+
+def _describe_image(image: RegistryImage) -> image_archive.Image:
+    """Return what a registry's image says of itself, as an archive's does."""
+    return image_archive.Image(id=image.id, labels=image.labels, architecture=image.architecture)
 
 
 def check_store(release: Release, lock: Lock, store: Path, *, full: bool = False) -> list[str]:

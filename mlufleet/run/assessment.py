@@ -47,20 +47,24 @@ def observation_fields(
             "engine": facts.engine_version,
             "cards": len(cards),
         },
-        "owners": {
-            cards[number].address: verified[release.key]
-            for release in target.releases
-            for number in release.cards or ()
-            if number < len(cards)
-        },
+        "owners": _find_owners(target, facts, verified),
         "lock": asdict(facts.lock) if facts.lock else None,
         "validation": validation.known_verdicts(HostSpec(target, options), facts),
         "cards": facts.card_health,
         "serials": facts.board_serials,
         "models": {card.address: model for card in cards if (model := facts.card_model(card))},
-        "endpoints": [
-            asdict(record) for record in endpoint_assessment.observe_endpoints(target, facts)
-        ],
+        "endpoints": [*map(asdict, endpoint_assessment.observe_endpoints(target, facts))],
+    }
+
+
+def _find_owners(target: HostTarget, facts: HostFacts, verified: dict[str, str]) -> dict[str, str]:
+    """Return which release each card belongs to, by the card's address."""
+    cards = facts.present_cards
+    return {
+        cards[number].address: verified[release.key]
+        for release in target.releases
+        for number in release.cards or ()
+        if number < len(cards)
     }
 
 

@@ -50,15 +50,9 @@ def provide_password(host: Host) -> Failure | None:
     Returns:
         Why sudo does not work; None if it does, or if no password is configured.
     """
-    password = host.data.get("_sudo_password")
-    file = host.data.get("sudo_password_file")
-    if not file and (not password or password == PASSWORD_PLACEHOLDER):
-        return None
-    if file:
-        try:
-            password = Path(str(file)).expanduser().read_text().rstrip("\n")
-        except (OSError, UnicodeDecodeError) as error:
-            return Failure("SUDO", _("{file} cannot be read: {error}", file=file, error=error))
+    password = _read_password(host)
+    if password is None or isinstance(password, Failure):
+        return password
     remove_password(host)
     channel = None
     try:
@@ -87,6 +81,17 @@ def provide_password(host: Host) -> Failure | None:
     host.connector_data[PROMPT_KEY] = f"{folder}/answer"
     host.connector_data[CHANNEL_KEY] = channel
     return None
+
+
+def _read_password(host: Host) -> str | Failure | None:
+    """Return the password that is configured, or why it cannot be read; None if there is none."""
+    if file := host.data.get("sudo_password_file"):
+        try:
+            return Path(str(file)).expanduser().read_text().rstrip("\n")
+        except (OSError, UnicodeDecodeError) as error:
+            return Failure("SUDO", _("{file} cannot be read: {error}", file=file, error=error))
+    password = host.data.get("_sudo_password")
+    return str(password) if password and password != PASSWORD_PLACEHOLDER else None
 
 
 def _read_answer(channel: Channel) -> tuple[str, str, Failure | None]:

@@ -197,34 +197,48 @@ def write_ranges(
         OSError, EOFError, SSHException: the connection was lost
         GreenletExit: it was cancelled
     """
-    for begin, end in ranges:
-        seek = begin // CHUNK_BYTES * (CHUNK_BYTES // BLOCK_BYTES)
-        command = (
-            f"dd of={shlex.quote(dest)} bs={BLOCK_BYTES} seek={seek} iflag=fullblock conv=notrunc"
-        )
-        channel = connection.open_stream(host, f"{command} status=none")
+    for span in ranges:
+        channel = _open_writer(host, dest, span[0])
         if channel is None:  # not SSH
             progress.sent += local.stat().st_size
             return [] if host.put_file(str(local), dest) else [_("it could not be put there")]
-        with channel:
-            if problem := _copy(channel, local, (begin, end), progress, is_cancelled):
-                return [problem]
-            if not channel.status_event.wait(STALL_TIMEOUT_S):
-                return [
-                    _(
-                        "the host did not finish writing within {seconds} s",
-                        seconds=STALL_TIMEOUT_S,
-                    )
-                ]
-            status = channel.recv_exit_status()
-            error = b"" if status == 0 else _read_error(channel)
-        if connection.is_lost(host) or status < 0:
-            raise ConnectionResetError(_("the connection is gone"))
-        if status:
+        if problem := _write_range(host, channel, local, span, progress, is_cancelled):
+            return problem
+    return []
+
+
+def _open_writer(host: Host, dest: str, begin: int) -> Channel | None:
+    """Start a `dd` that writes from a chunk on; None if the host is not reached by SSH."""
+    seek = begin // CHUNK_BYTES * (CHUNK_BYTES // BLOCK_BYTES)
+    command = f"dd of={shlex.quote(dest)} bs={BLOCK_BYTES} seek={seek} iflag=fullblock conv=notrunc"
+    return connection.open_stream(host, f"{command} status=none")
+
+
+def _write_range(
+    host: Host,
+    channel: Channel,
+    local: Path,
+    span: tuple[int, int],
+    progress: TransferProgress,
+    is_cancelled: Callable[[], bool],
+) -> list[str]:
+    """Send one range of a file to the `dd` of a channel; return the host's error message."""
+    with channel:
+        if problem := _copy(channel, local, span, progress, is_cancelled):
+            return [problem]
+        if not channel.status_event.wait(STALL_TIMEOUT_S):
             return [
-                *error.decode(errors="replace").splitlines(),
-                _("dd ended with status {status}", status=status),
+                _("the host did not finish writing within {seconds} s", seconds=STALL_TIMEOUT_S)
             ]
+        status = channel.recv_exit_status()
+        error = b"" if status == 0 else _read_error(channel)
+    if connection.is_lost(host) or status < 0:
+        raise ConnectionResetError(_("the connection is gone"))
+    if status:
+        return [
+            *error.decode(errors="replace").splitlines(),
+            _("dd ended with status {status}", status=status),
+        ]
     return []
 
 
