@@ -160,7 +160,7 @@ class Source(Model):
     name: Name
     #: Path in the container, below a mount.
     path: AbsolutePath
-    #: URL of the origin, which is used if there is no bundle.
+    #: URL of the origin, which is used if there is no git bundle file.
     url: (
         Annotated[
             str,
@@ -172,7 +172,7 @@ class Source(Model):
     bundle: RelativePath | None = None
     #: Tag of the origin.
     tag: str | None = None
-    #: Commit. It may be abbreviated if there is a bundle.
+    #: Commit. It may be abbreviated if there is a git bundle file.
     commit: Commit | None = None
     #: Branch of the origin. The lock file pins the commit at its head.
     branch: str | None = None
