@@ -5,8 +5,10 @@ import json
 import os
 import subprocess
 import time
+from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -22,15 +24,33 @@ RESTLESS = ("/run", "/tmp", "/var/tmp", "/var/log", "/var/lib/systemd", "/var/li
 SSHD_SAYS = "journalctl --quiet --identifier sshd --output cat"
 
 
-#: a process of this machine that is on a host as a hand at the server is: its own view of files,
-#: names, network and processes, and what machine.OPTIONS allow
+#: a shell that joins the control groups whose files are named up to `--`, and becomes what follows
+JOIN = ("sh", "-c", 'while [ "$1" != -- ]; do echo $$ > "$1"; shift; done; shift; exec "$@"', "sh")
+#: on a host as a hand at the server is: with its files, names, network and processes, and with the
+#: capabilities that machine.OPTIONS leave
 ENTER = (
     *("env", "-i", "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"),
     *("HOME=/root", "container=docker", "setpriv", "--bounding-set", "-sys_resource"),
     *("nsenter", "--mount", "--uts", "--ipc", "--net", "--pid", "--target"),
 )
-#: host -> its first process: number, and the start of it in clock ticks since this machine's boot
-_first_processes: dict[str, tuple[int, str]] = {}
+
+
+@dataclass(frozen=True)
+class FirstProcess:
+    """The first process of a host, as this machine knows it.
+
+    Attributes:
+        number: of the process.
+        start: of it, in clock ticks since this machine's boot.
+        groups: files that take processes into its control groups.
+    """
+
+    number: int
+    start: str
+    groups: tuple[str, ...]
+
+
+_first_processes: dict[str, FirstProcess] = {}
 
 
 @dataclass(frozen=True)
@@ -109,28 +129,40 @@ def enter(host: str, *command: str) -> list[str]:
         A command for this machine; `docker exec` where the host's processes are not this
         machine's or belong to somebody else, and for a host that is off, to say so.
     """
-    if process := _first_process(host):
-        return [*ENTER, str(process), *command]
+    if process := _find_first_process(host):
+        return [*JOIN, *process.groups, "--", *ENTER, str(process.number), *command]
     return ["docker", "exec", "-i", PREFIX + host, *command]
 
 
-def _first_process(host: str) -> int:
-    """The number that a host's first process has on this machine; 0 if it cannot be entered."""
-    number, start = _first_processes.get(host, (0, ""))
-    if number and _start_of(number) == start:
-        return number
-    _first_processes.pop(host, None)
-    if os.geteuid():
-        return 0
-    with suppress(LabError):
+def _find_first_process(host: str) -> FirstProcess | None:
+    """Return a host's first process; None if it cannot be entered."""
+    process = _first_processes.pop(host, None)
+    if process is None or _start_of(process.number) != process.start:
+        process = None if os.geteuid() else _inspect_first_process(host)
+    if process:
+        _first_processes[host] = process
+    return process
+
+
+def _inspect_first_process(host: str) -> FirstProcess | None:
+    with suppress(LabError, OSError):
         shown = engine.docker("inspect", "-f", "{{.State.Pid}} {{.Id}}", PREFIX + host)
         number, container = int(shown.split()[0]), shown.split()[1]
+        lines = Path(f"/proc/{number}/cgroup").read_text().splitlines() if number else []
         # an engine on another machine has other processes
-        with suppress(OSError):
-            if number and container in Path(f"/proc/{number}/cgroup").read_text():
-                _first_processes[host] = number, _start_of(number)
-                return number
-    return 0
+        if any(container in line for line in lines):
+            return FirstProcess(number, _start_of(number), tuple(_list_groups(lines)))
+    return None
+
+
+def _list_groups(lines: list[str]) -> Iterator[str]:
+    """Yield the files that take processes into control groups, as /proc/PID/cgroup names these."""
+    root = Path("/sys/fs/cgroup")
+    for line in lines:
+        _number, controllers, path = line.split(":", 2)
+        mounts = (root / controllers.removeprefix("name="), root / "unified", root)
+        files = (mount / path.lstrip("/") / "cgroup.procs" for mount in mounts)
+        yield from map(str, islice(filter(Path.exists, files), 1))
 
 
 def _start_of(process: int) -> str:
