@@ -74,7 +74,6 @@ def resume(run: str, yes: bool) -> None:
     from mlufleet.journal.journal import JOURNAL_FILE, is_running
     from mlufleet.journal.run_folders import find_resumable_run
     from mlufleet.report.derive import derive_from_journal
-    from mlufleet.report.model import PASSED_STATUSES
     from mlufleet.rollout.plan import Plan
 
     folder = find_resumable_run(run)
@@ -83,9 +82,7 @@ def resume(run: str, yes: bool) -> None:
     before = derive_from_journal(folder)
     assert before.rollout is not None
     canaries = before.rollout.canaries
-    canaries_passed = bool(canaries) and all(
-        before.hosts[name].status in PASSED_STATUSES for name in canaries
-    )
+    canaries_passed = bool(canaries) and all(before.hosts[name].has_passed for name in canaries)
     # a plan of an older version may lack a field that plans have now
     plan = validate_document(Plan, before.rollout.plan, folder / JOURNAL_FILE)
     plan = plan.model_copy(update={"yes": plan.yes or yes})

@@ -9,7 +9,7 @@ from xml.etree import ElementTree as xml
 from fleet.text.times import MAX_EPOCH_S, format_utc
 from fleet.vendor.validation_suite import PASSED, SKIPPED
 from mlufleet.journal.events import EndpointRecord, ValidationRecord
-from mlufleet.report.model import PASSED_STATUSES, HostReport, Report, stage_name, stage_order
+from mlufleet.report.model import HostReport, Report, stage_name, stage_order
 
 #: what XML 1.0 cannot hold, not even as character references
 INVALID_XML_CHARACTERS = re.compile(r"[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
@@ -143,8 +143,7 @@ def _endpoint_case(name: str, host: HostReport, endpoint: EndpointRecord) -> xml
 def _unreached_cases(name: str, host: HostReport, order: tuple[str, ...]) -> list[xml.Element]:
     """Return the stages that a host did not reach; a host that needed none passes as a whole."""
     done = {stage_name(stage.stage) for stage in host.stages}
-    is_back_as_asked = host.status == "rolled back" and not host.failure
-    if host.status in PASSED_STATUSES or is_back_as_asked:
+    if host.has_passed:
         return [] if done else [_test_case(name, HOST_CASE, host.duration_s)]
     if host.failure:
         done.add(stage_name(host.failure.stage))

@@ -261,6 +261,11 @@ class HostReport:
         return self.quarantine is not None and not self.quarantine.included
 
     @property
+    def has_passed(self) -> bool:
+        """Whether the run did to the host what was asked for, which may be a rollback."""
+        return self.status in PASSED_STATUSES or (self.status == "rolled back" and not self.failure)
+
+    @property
     def duration_s(self) -> float:
         """How long the run worked on the host."""
         if self.began is not None and self.ended is not None:

@@ -15,7 +15,7 @@ from mlufleet.journal import events, journal
 from mlufleet.reference.report_schema import render_schema
 from mlufleet.report import exports, html, junit, publish
 from mlufleet.report.derive import derive_from_journal, write_report
-from mlufleet.report.model import SCHEMA_VERSION, Report, parse_report
+from mlufleet.report.model import SCHEMA_VERSION, HostReport, Report, parse_report
 from tests.journals import read_events
 
 ROOT = Path(__file__).resolve().parents[4]
@@ -186,3 +186,21 @@ def test_a_code_that_was_renamed_has_its_name_of_today(tmp_path: Path) -> None:
     (tmp_path / "journal.jsonl").write_text("\n".join(map(json.dumps, lines)))
     failure = derive_from_journal(tmp_path).hosts["a"].failure
     assert failure is not None and failure.code == "NO_ROLLBACK_TARGET"
+
+
+@pytest.mark.parametrize(
+    ("status", "has_failed", "has_passed"),
+    [
+        ("changed", False, True),
+        ("rolled back", False, True),
+        ("rolled back", True, False),
+        ("failed", True, False),
+        ("not started", False, False),
+    ],
+)
+def test_a_host_has_passed_if_it_is_what_was_asked_for(
+    status: str, has_failed: bool, has_passed: bool
+) -> None:
+    """A rollback that was asked for passes; one that followed a failure does not."""
+    failure = events.FailureRecord(code="ENGINE") if has_failed else None
+    assert HostReport(status=status, failure=failure).has_passed is has_passed
