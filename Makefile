@@ -181,7 +181,7 @@ POINTS ?= 100
 kills: lock
 	@$(BIN)/python -m tests.faults.kills --points $(POINTS)
 
-BENCHES ?= transfer noop rtt probe changed peers distribution racks lockstep serving watch
+BENCHES ?= transfer noop rtt probe changed peers distribution pull racks lockstep serving watch
 bench: lock
 	@mkdir -p .lab/figures
 	@for bench in $(BENCHES); do \
