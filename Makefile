@@ -44,7 +44,7 @@ lab: lock
 	$(BIN)/pyinfra -y $(INVENTORY) deploy.py
 
 lab-down: .venv/ready
-	@$(foreach lane,$(LANES),$(call lane,$(lane)) $(BIN)/python -m tests.lab down;)
+	@$(foreach name,$(LANES),$(call lane,$(name)) $(BIN)/python -m tests.lab down &&) :
 	@rm -rf .lanes
 	@$(BIN)/python -m tests.lab down --all
 
