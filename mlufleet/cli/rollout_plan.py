@@ -23,7 +23,6 @@ if TYPE_CHECKING:
     from mlufleet.report.model import Report
     from mlufleet.rollout.plan import Plan
 
-#: Options of all commands that roll out. The defaults in the help are those of rollout.plan.Plan.
 KEEP_SERVING_OPTION = click.option(
     "--keep-serving",
     metavar="N|P%",
@@ -31,6 +30,7 @@ KEEP_SERVING_OPTION = click.option(
     "They are counted before each host; the host waits if taking it would leave too few.  "
     "[default: 0%]",
 )
+#: Options of all commands that roll out. The defaults in the help are those of rollout.plan.Plan.
 PLAN_OPTIONS = (
     LIMIT_OPTION,
     EXCLUDE_OPTION,
@@ -87,16 +87,20 @@ PLAN_OPTIONS = (
 
 def plan_options(command: Callable[..., None]) -> Callable[..., None]:
     """Add the options of a rollout's plan to a command."""
-    for option in reversed(PLAN_OPTIONS):
-        command = option(command)
-    return command
+    return _add_options(command, PLAN_OPTIONS)
 
 
 def retirement_plan_options(command: Callable[..., None]) -> Callable[..., None]:
     """Add those options that a retirement can keep: the endpoints of its hosts go for good."""
-    for option in reversed(PLAN_OPTIONS):
-        if option is not KEEP_SERVING_OPTION:
-            command = option(command)
+    options = tuple(option for option in PLAN_OPTIONS if option is not KEEP_SERVING_OPTION)
+    return _add_options(command, options)
+
+
+def _add_options(
+    command: Callable[..., None], options: tuple[Callable[..., Any], ...]
+) -> Callable[..., None]:
+    for option in reversed(options):
+        command = option(command)
     return command
 
 
