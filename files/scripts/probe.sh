@@ -221,12 +221,13 @@ observe() {
     else ask_images 20; status=$?; read_images
     fi
     tagged='' there=''
-    case $status$lacking$found in
-      124* | 137*) say silent image ;;
-      00*"$N"*) tagged=${found%%"$N"*} there=${found##*"$N"} ;;
-      ?2) ;;
-      ?1"$named") there=$named ;;
-      ?1?*) tagged=$found ;;
+    # shellcheck disable=SC2086  # ids
+    set -- $found
+    case $#/$lacking:$status in
+      *:124 | *:137) say silent image ;;
+      2/0:*) tagged=$1 there=$2 ;;
+      0/2:*) ;;
+      1/1:*) if [ "$1" = "$named" ]; then there=$1; else tagged=$1; fi ;;
       *)
         # a client from before 2017 stops at the first that is missing
         ask image docker image inspect --format '{{.Id}}' "$IMAGE" && tagged=$answer
