@@ -129,7 +129,7 @@ class Offers:
         found: list[int] = []
         ahead = sum(host.open.values())
         is_helped = now - host.helped_at <= HELP_S
-        while ahead <= self.piece_bytes + AHEAD_S * rate:
+        while ahead < self.piece_bytes + AHEAD_S * rate:
             piece = self._choose_new(host)
             if piece is None and (ahead <= self.piece_bytes or not is_helped):
                 piece = self._choose_rarest(host)
