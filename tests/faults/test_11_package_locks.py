@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import time
-
 from tests.faults.drivers import deb, status, unpackage
 from tests.lab import hosts as lab
-from tests.runs import LAB, Done, begin, ends_right, mlufleet, refused
+from tests.runs import LAB, Done, begin, ends_right, mlufleet, read_until, refused
 from tests.waiting import PATIENCE_S, until
 
 LOCK = "/var/lib/dpkg/lock-frontend"
@@ -31,12 +29,11 @@ def test_11_the_holder_of_the_package_lock_is_named_and_waited_for(provisioned: 
         run = begin("--limit", "u1604", "--data", "lock_timeout=300")
         logs = "cat /var/lib/mlufleet/jobs/*/log"
         until(lambda: f"(pid {pid}), 300 s left" in lab.run("u1604", logs, check=False))
-        time.sleep(12)  # the first sign of life that the operator sees comes after ten seconds
+        read_until(run, f"waiting for apt-get (pid {pid}), ")
     finally:
         lab.run("u1604", "touch /tmp/go")
     said, _ = run.communicate(timeout=PATIENCE_S)
     assert run.returncode == 0, said
-    assert f"waiting for apt-get (pid {pid}), " in said
     assert status("u1604", "theirs") == "install ok installed"
     assert mlufleet("doctor", LAB, "--limit", "u1604").status == 0
     lab.run("u1604", "dpkg --purge theirs")
