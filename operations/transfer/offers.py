@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
-#: Once all pieces were offered, a host is offered two at a time of those that others have, too;
+#: Once all pieces were offered, a host is offered two at most of those that others have, too;
 #: more after it got nothing from others for so many seconds.
 HELP_S = 2.0
 #: seconds for which a host is offered pieces ahead, at the rate at which it has taken them

@@ -102,6 +102,18 @@ def test_hosts_that_begin_together_have_about_as_many_links(meeting: Tracker, co
     assert reached == set(addresses)
 
 
+def test_no_swarm_falls_into_parts(meeting: Tracker) -> None:
+    """The controller would have to give the whole file to each part."""
+    for swarm in range(500):
+        meeting.peers.clear()
+        known(meeting, *(f"10.0.{swarm % 250}.{n}" for n in range(8)))
+        for peer in meeting.peers.values():
+            peer.ports[HASH] = 7000
+        for address in meeting.peers:
+            asked(meeting, address, event="")
+        assert all(len(peer.find_reached(HASH)) == 8 for peer in meeting.peers.values())
+
+
 def test_a_host_hears_of_its_own_rack_and_of_few_others(meeting: Tracker) -> None:
     for rack in (1, 2):
         known(meeting, *(f"10.0.{rack}.{n}" for n in range(1, 7)), rack=f"r{rack}")
