@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 import secrets
 from collections.abc import Callable, Iterable, Iterator
+from itertools import chain
 from typing import Any
 
 from pyinfra.connectors.util import CommandOutput, OutputLine
@@ -19,6 +20,8 @@ from fleet.text import sanitize
 #: limits of the output of one command that is read
 MAX_OUTPUT_BYTES, MAX_LINE_BYTES, MAX_LINES = 16 << 20, 1 << 20, 400_000
 READ_BYTES = 32768
+#: printed on both streams ahead of a command's own output: what comes before is the login shell's
+COMMAND_MARKER = "@@mlufleet-command"
 
 
 class DirectiveTag:
@@ -51,6 +54,16 @@ def tag_directives(script: str) -> str:
     return re.sub(r"@@([a-z-]+)", rf"@@\1.{TAG.value}", script)
 
 
+def mark_output(command: str) -> str:
+    """Return a command whose output begins where :class:`DecodedOutput` begins to read.
+
+    Args:
+        command: for a POSIX shell that a login shell starts
+    """
+    mark = f"echo {tag_directives(COMMAND_MARKER)}"
+    return f"{mark}; {mark} >&2\n{command}"
+
+
 def strip_tag(line: str) -> list[str]:
     """Return a line with the tag removed.
 
@@ -80,6 +93,9 @@ def neutralize_untagged(line: str) -> list[str]:
 class DecodedOutput:
     """Output of a command on an SSH channel, as an iterator of lines.
 
+    What the login shell printed ahead of it, such as a banner, is left out: it would be taken for
+    the command's progress, or for the reason why it failed. It is all there is if no command began.
+
     Attributes:
         channel: paramiko's channel, which pyinfra asks for the exit status
     """
@@ -94,8 +110,15 @@ class DecodedOutput:
         self.channel, self._receive = channel, receive
 
     def __iter__(self) -> Iterator[str]:
-        for line in decode_lines(self._receive, self.channel.close):
-            yield from neutralize_untagged(line)
+        lines = decode_lines(self._receive, self.channel.close)
+        output = chain.from_iterable(map(neutralize_untagged, lines))
+        of_login = []
+        for line in output:
+            if line == COMMAND_MARKER:
+                yield from output
+                return
+            of_login.append(line)
+        yield from of_login
 
 
 def decode_lines(receive: Callable[[int], bytes], stop: Callable[[], object]) -> Iterator[str]:

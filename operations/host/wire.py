@@ -8,6 +8,7 @@ import shlex
 from collections.abc import Callable
 from typing import Any
 
+from operations.host.output import mark_output
 from operations.host.scripts import read_script
 
 #: characters that some shell interprets between single quotes (csh: line ends and `!`, fish:
@@ -79,6 +80,6 @@ def wrap_exec_for_any_shell(execute: Any, complete: Callable[[str], str]) -> Any
     """
 
     def run(command: str, *arguments: Any, **named: Any) -> Any:
-        return execute(quote_for_any_shell(complete(command)), *arguments, **named)
+        return execute(quote_for_any_shell(mark_output(complete(command))), *arguments, **named)
 
     return run

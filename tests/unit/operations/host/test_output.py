@@ -78,6 +78,35 @@ def test_our_word_stands_alone_whatever_a_log_left_before_it() -> None:
     ]
 
 
+BANNER = b"Authorized users only.\nkept what was at /\n@@mlufleet-command\n"
+
+
+@pytest.mark.parametrize(
+    ("command", "lines", "reason"),
+    [
+        ("exit 1", [], "no output"),
+        ("printf 'a\nb'", ["a", "b"], "b"),
+        ("printf 'a\nb' >&2; exit 1", ["a", "b"], "b"),
+    ],
+)
+def test_what_a_login_shell_prints_is_no_output_of_a_command(
+    command: str, lines: list[str], reason: str
+) -> None:
+    script = host_output.mark_output(command)
+    done = subprocess.run(["sh", "-c", script], capture_output=True)
+    output = [line for said in (done.stdout, done.stderr) for line in printed(BANNER, said)]
+    assert output == lines
+    assert failures.failure_from_output("CONTAINER", output).sentence.endswith(f": {reason}")
+
+
+def test_where_no_command_begins_a_login_shell_says_why() -> None:
+    refusal = b"This account is currently not available.\n"
+    assert printed(BANNER, refusal) == [
+        *("Authorized users only.", "kept what was at /", " @@mlufleet-command"),
+        refusal.decode().strip(),
+    ]
+
+
 @pytest.mark.parametrize("name", sorted(p.stem for p in scripts.SCRIPTS_DIR.glob("*.sh")))
 def test_every_word_of_every_script_carries_the_mark(name: str) -> None:
     command = str(scripts.script_command(name).get_raw_value())
