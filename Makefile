@@ -3,8 +3,8 @@ PYTHON ?= python3
 LAB_HOSTS ?= 3
 BIN := .venv/bin
 INVENTORY := inventories/lab.py
-# the lab of a lane of tests, beside that of `make lab`
-lane = LAB_PREFIX=mlulane-$(1)- LAB_DIR=.lanes/$(1)/.lab
+# the lab of a lane of tests, beside that of `make lab`; commands start there as tests/preload.py says
+lane = LAB_PREFIX=mlulane-$(1)- LAB_DIR=.lanes/$(1)/.lab MLULAB_PRELOAD=yes
 # the tests start this project's commands hundreds of times: they are compiled once
 unexport PYTHONDONTWRITEBYTECODE
 

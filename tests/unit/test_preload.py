@@ -1,0 +1,75 @@
+"""A command that is a fork of a process with the tool in it ends as one that a user starts."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests import preload
+from tests.waiting import PATIENCE_S, until
+
+#: addresses of TEST-NET-1 of RFC 5737, which the limit leaves out
+FLEET = "defaults: {os: ubuntu-18.04, release: x.yml}\nhosts: {a: {ssh_hostname: 192.0.2.1}}\n"
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[preload.Server]:
+    site = tmp_path_factory.mktemp("site")
+    for name in ("deploy.py", "config.py"):
+        (site / name).symlink_to(Path(__file__).parents[2] / name)
+    (site / "fleet.yml").write_text(FLEET)
+    server = preload.Server(site)
+    yield server
+    server.stop()
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("mlufleet", "--version"),
+        ("mlufleet", "explain", "NO_SPACE", "--json"),
+        ("mlufleet", "no-such-command"),
+        ("mlufleet", "inventory", "check", "fleet.yml"),
+        ("mlufleet", "deploy", "fleet.yml"),
+        ("mlufleet", "deploy", "fleet.yml", "--data", "nonsense"),
+        ("mlufleet", "rollout", "start", "no-such-file.py"),
+        ("pyinfra", "--version"),
+        ("pyinfra", "-y", "fleet.yml", "deploy.py"),
+    ],
+    ids=" ".join,
+)
+def test_a_command_ends_and_speaks_as_it_does_for_a_user(
+    server: preload.Server, words: tuple[str, ...]
+) -> None:
+    environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])}
+    done = subprocess.run(
+        [sys.executable, "-m", *words],
+        cwd=server.site,
+        env=environment,
+        capture_output=True,
+        text=True,
+    )
+    assert done.stdout or done.stderr
+    expected = (done.returncode, done.stdout, done.stderr)
+    assert server.run(words, environment, PATIENCE_S) == expected
+
+
+def test_a_command_that_does_not_end_is_killed(server: preload.Server) -> None:
+    with pytest.raises(TimeoutError):
+        server.run(("pyinfra", "-y", "fleet.yml", "deploy.py"), os.environ, 0.001)
+
+
+def test_the_servers_end_with_their_caller(tmp_path: Path) -> None:
+    script = (
+        "import sys; from pathlib import Path; from tests import preload\n"
+        "print(preload.Server(Path(sys.argv[1])).pid)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", script, str(tmp_path)], capture_output=True, text=True, check=True
+    )
+    until(lambda: not Path(f"/proc/{done.stdout.strip()}").exists(), "the servers end")
