@@ -3,8 +3,8 @@ PYTHON ?= python3
 LAB_HOSTS ?= 3
 BIN := .venv/bin
 INVENTORY := inventories/lab.py
-# the lab of a lane of tests, beside that of `make lab`; commands start there as tests/preload.py says
-lane = LAB_PREFIX=mlulane-$(1)- LAB_DIR=.lanes/$(1)/.lab MLULAB_PRELOAD=yes
+# the lab of a lane of tests, beside that of `make lab`
+lane = LAB_PREFIX=mlulane-$(1)- LAB_DIR=.lanes/$(1)/.lab
 # the tests start this project's commands hundreds of times: they are compiled once
 unexport PYTHONDONTWRITEBYTECODE
 
@@ -144,6 +144,8 @@ rollouts := tests/rollout
 kernel := tests/kernel/test_1_driver.py
 servers = $(filter-out $(cards) $(light) $(model) $(single), \
   $(wildcard tests/e2e/test_*.py tests/faults/test_*.py))
+# commands are forks of a process that has imported the tool
+PRELOAD := MLULAB_PRELOAD=yes
 HOSTS_single := --hosts 1
 HOSTS_model := --hosts 1
 HOSTS_light := --hosts 6
@@ -160,14 +162,14 @@ servers: lock $(FIRST)
 $(filter-out servers kernel,$(LANES)): lock $(FIRST)
 	@mkdir -p .lanes/$@/.lab && cp -alf .lab/store .lanes/$@/.lab && \
 	  cp -a .lab/upstream .lab/build .lab/releases .lanes/$@/.lab
-	@export $(call lane,$@); { \
+	@export $(call lane,$@) $(PRELOAD); { \
 	  $(if $(HOSTS_$@),$(BIN)/python -m tests.lab up $(HOSTS_$@) &&) $(BIN)/pytest -m "$(TESTS)" $($@); \
 	} > .lanes/$@/output 2>&1; status=$$?; cat .lanes/$@/output; exit $$status
 
 # the longest chain of work on one processor: it makes what little it needs, and waits for nobody
 kernel: .venv/ready
 	@mkdir -p .lanes/$@
-	@export $(call lane,$@); $(BIN)/pytest $($@) > .lanes/$@/output 2>&1; status=$$?; \
+	@export $(call lane,$@) $(PRELOAD); $(BIN)/pytest $($@) > .lanes/$@/output 2>&1; status=$$?; \
 	  cat .lanes/$@/output; exit $$status
 
 test-kernel: .venv/ready
