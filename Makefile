@@ -106,14 +106,14 @@ unit-python:
 # more at once only wait for the processor, and then time limits of the tests run out
 JOBS_AT_ONCE ?= 6
 
-# Begun in this order: what fails soonest, what others wait for, what computes, then lanes, which wait
-# for their hosts half of the time: so the processor has work until the end. Where lint finds something
-# no host is started. Where the kernel weighs sessions against each other, this one gets what the lab's
+# Begun in this order: what fails soonest, what others wait for, then what takes longest; unit tests, which
+# only compute, fill the time until there are hosts and the end. Where lint finds something no host is
+# started. Where the kernel weighs sessions against each other, this one gets what the lab's
 # hosts together get (CPU_WEIGHTS in tests/lab/machine.py): it has as many processes.
 test: .venv/ready
 	@{ echo -9 > /proc/self/autogroup; } 2>/dev/null || :
 	@$(MAKE) --no-print-directory --jobs=$(JOBS_AT_ONCE) --keep-going --output-sync=target \
-	  FIRST=lint lint lock kernel $(UNIT) browser monitoring $(LANES)
+	  FIRST=lint lint lock $(LANES) $(UNIT) browser monitoring
 
 browser: .venv/ready
 	@$(BIN)/pytest tests/browser
@@ -126,7 +126,7 @@ monitoring: .venv/ready
 # each kind, unless it stands in another; those have labs of their own. `single` and `model` have one
 # host with the model, `cards` one with four cards; in `light` and `rollouts` hosts have the small
 # release; `kernel` has the core of what needs a real kernel. What takes the model from a host comes last.
-LANES := kernel servers light single rollouts model cards
+LANES := kernel model light single servers rollouts cards
 cards := tests/e2e/test_server.py tests/e2e/test_validation.py tests/faults/test_22_cards.py \
   tests/faults/test_liars.py tests/e2e/test_several_releases.py tests/e2e/test_serving.py
 light := $(wildcard tests/faults/test_1_*.py) tests/faults/test_35_36_swarm.py \
