@@ -8,7 +8,7 @@ lane = LAB_PREFIX=mlulane-$(1)- LAB_DIR=.lanes/$(1)/.lab
 # the tests start this project's commands hundreds of times: they are compiled once
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: bench browser cards clean docs help kernel kills lab lab-down lab-up light lint lock model \
+.PHONY: bench browser cards clean docs help kernel killed kills lab lab-down lab-up light lint lock model \
   monitoring rollouts servers single test test-all test-kernel unit unit-connect unit-fleet \
   unit-mlufleet unit-operations unit-proof unit-python
 
@@ -70,21 +70,21 @@ unit: .venv/ready
 	@$(MAKE) --no-print-directory --jobs=6 --keep-going --output-sync=target \
 	  lint $(UNIT)
 
-unit-operations: .venv/ready
+unit-operations: .venv/ready $(THEN)
 	@$(BIN)/pytest tests/unit/operations
 
 # these wait for pip and git
-unit-proof: .venv/ready
+unit-proof: .venv/ready $(THEN)
 	@$(BIN)/pytest tests/unit/fleet/proof tests/unit/fleet/gather
 
-unit-fleet: .venv/ready
+unit-fleet: .venv/ready $(THEN)
 	@$(BIN)/pytest tests/unit/fleet --ignore tests/unit/fleet/proof --ignore tests/unit/fleet/gather
 
 # waits for hosts that do not answer, beside what keeps the processor busy
-unit-connect: .venv/ready
+unit-connect: .venv/ready $(THEN)
 	@$(BIN)/pytest tests/unit/mlufleet/connect
 
-unit-mlufleet: .venv/ready
+unit-mlufleet: .venv/ready $(THEN)
 	@$(BIN)/pytest tests/unit --ignore tests/unit/fleet --ignore tests/unit/operations \
 	  --ignore tests/unit/mlufleet/connect
 
@@ -106,27 +106,28 @@ unit-python:
 # more at once only wait for the processor, and then time limits of the tests run out
 JOBS_AT_ONCE ?= 6
 
-# Begun in this order: what fails soonest, what others wait for, then what takes longest; unit tests, which
-# only compute, fill the time until there are hosts and the end. Where lint finds something no host is
-# started. Where the kernel weighs sessions against each other, this one gets what the lab's
-# hosts together get (CPU_WEIGHTS in tests/lab/machine.py): it has as many processes.
+# Begun in this order: what fails soonest, what others wait for, what takes longest, and unit tests, which
+# only compute, until the end. Where lint finds something no host is started. Where the kernel weighs
+# sessions against each other, this one gets what the lab's hosts together get (CPU_WEIGHTS in
+# tests/lab/machine.py): it has as many processes.
 test: .venv/ready
 	@{ echo -9 > /proc/self/autogroup; } 2>/dev/null || :
 	@$(MAKE) --no-print-directory --jobs=$(JOBS_AT_ONCE) --keep-going --output-sync=target \
-	  FIRST=lint lint lock $(LANES) $(UNIT) browser monitoring
+	  FIRST=lint THEN=lock lint lock $(LANES) $(UNIT) browser monitoring
 
-browser: .venv/ready
+browser: .venv/ready $(THEN)
 	@$(BIN)/pytest tests/browser
 
 # waits for alerts
-monitoring: .venv/ready
+monitoring: .venv/ready $(THEN)
 	@$(BIN)/pytest tests/monitoring
 
 # Lanes of what needs hosts. A file is in one lane: in `servers`, on the lab of `make lab` with a host of
 # each kind, unless it stands in another; those have labs of their own. `single` and `model` have one
 # host with the model, `cards` one with four cards; in `light` and `rollouts` hosts have the small
-# release; `kernel` has the core of what needs a real kernel. What takes the model from a host comes last.
-LANES := kernel model light single servers rollouts cards
+# release; that of `killed` is struck in every stage of a run; `kernel` has the core of what needs a real
+# kernel. What takes the model from a host comes last.
+LANES := kernel killed light single servers rollouts cards model
 cards := tests/e2e/test_server.py tests/e2e/test_validation.py tests/faults/test_22_cards.py \
   tests/faults/test_liars.py tests/e2e/test_several_releases.py tests/e2e/test_serving.py
 light := $(wildcard tests/faults/test_1_*.py) tests/faults/test_35_36_swarm.py \
@@ -134,19 +135,20 @@ light := $(wildcard tests/faults/test_1_*.py) tests/faults/test_35_36_swarm.py \
   tests/e2e/test_registry.py tests/e2e/test_reuse.py tests/e2e/test_slurm.py \
   tests/e2e/test_supervised_container.py tests/e2e/test_systems.py \
   tests/e2e/test_watch_alerts.py tests/e2e/test_watch_mends.py tests/e2e/test_watch_unit.py
-model := tests/faults/test_kill_points.py tests/faults/test_17_18_disks.py \
-  tests/e2e/test_recipes.py tests/e2e/test_shapes.py
+killed := tests/faults/test_kill_points.py
+model := tests/faults/test_17_18_disks.py tests/e2e/test_recipes.py tests/e2e/test_shapes.py
 single := tests/e2e/test_earlier_version.py tests/e2e/test_refusals.py $(patsubst %,tests/faults/test_%.py, \
   3_artifacts 5_6_interrupted 7_power_cut 8_9_13_reboots 11_package_locks 12_module \
   14_15_16_kernels 23_busy_cards 25_clocks 29_30_two_operators 31_pins 33_34_trees \
   34_killed_tool 40_41_logins engine_settings silent_docker)
 rollouts := tests/rollout
 kernel := tests/kernel/test_1_driver.py
-servers = $(filter-out $(cards) $(light) $(model) $(single), \
+servers = $(filter-out $(cards) $(killed) $(light) $(model) $(single), \
   $(wildcard tests/e2e/test_*.py tests/faults/test_*.py))
 # commands are forks of a process that has imported the tool
 PRELOAD := MLULAB_PRELOAD=yes
 HOSTS_single := --hosts 1
+HOSTS_killed := --hosts 1
 HOSTS_model := --hosts 1
 HOSTS_light := --hosts 6
 HOSTS_cards := --hosts 0 --kinds u1804
