@@ -70,21 +70,21 @@ unit: .venv/ready
 	@$(MAKE) --no-print-directory --jobs=6 --keep-going --output-sync=target \
 	  lint $(UNIT)
 
-unit-operations: .venv/ready $(THEN)
+unit-operations: .venv/ready
 	@$(BIN)/pytest tests/unit/operations
 
 # these wait for pip and git
-unit-proof: .venv/ready $(THEN)
+unit-proof: .venv/ready
 	@$(BIN)/pytest tests/unit/fleet/proof tests/unit/fleet/gather
 
-unit-fleet: .venv/ready $(THEN)
+unit-fleet: .venv/ready
 	@$(BIN)/pytest tests/unit/fleet --ignore tests/unit/fleet/proof --ignore tests/unit/fleet/gather
 
 # waits for hosts that do not answer, beside what keeps the processor busy
-unit-connect: .venv/ready $(THEN)
+unit-connect: .venv/ready
 	@$(BIN)/pytest tests/unit/mlufleet/connect
 
-unit-mlufleet: .venv/ready $(THEN)
+unit-mlufleet: .venv/ready
 	@$(BIN)/pytest tests/unit --ignore tests/unit/fleet --ignore tests/unit/operations \
 	  --ignore tests/unit/mlufleet/connect
 
@@ -106,27 +106,27 @@ unit-python:
 # more at once only wait for the processor, and then time limits of the tests run out
 JOBS_AT_ONCE ?= 6
 
-# Begun in this order: what fails soonest, what others wait for, what takes longest, and unit tests, which
-# only compute, until the end. Where lint finds something no host is started. Where the kernel weighs
-# sessions against each other, this one gets what the lab's hosts together get (CPU_WEIGHTS in
-# tests/lab/machine.py): it has as many processes.
+# Begun in this order: what fails soonest, what others wait for, then the lanes, which take longest; unit
+# tests fill the time until there are hosts, and the end. Where lint finds something no lane begins. Where
+# the kernel weighs sessions against each other, this session gets what the lab's hosts together get
+# (CPU_WEIGHTS in tests/lab/machine.py): it has as many processes.
 test: .venv/ready
 	@{ echo -9 > /proc/self/autogroup; } 2>/dev/null || :
 	@$(MAKE) --no-print-directory --jobs=$(JOBS_AT_ONCE) --keep-going --output-sync=target \
-	  FIRST=lint THEN=lock lint lock $(LANES) $(UNIT) browser monitoring
+	  FIRST=lint lint lock $(LANES) $(UNIT) browser monitoring
 
-browser: .venv/ready $(THEN)
+browser: .venv/ready
 	@$(BIN)/pytest tests/browser
 
 # waits for alerts
-monitoring: .venv/ready $(THEN)
+monitoring: .venv/ready
 	@$(BIN)/pytest tests/monitoring
 
 # Lanes of what needs hosts. A file is in one lane: in `servers`, on the lab of `make lab` with a host of
 # each kind, unless it stands in another; those have labs of their own. `single` and `model` have one
 # host with the model, `cards` one with four cards; in `light` and `rollouts` hosts have the small
-# release; that of `killed` is struck in every stage of a run; `kernel` has the core of what needs a real
-# kernel. What takes the model from a host comes last.
+# release; the one host of `killed` is struck in every stage of a run; `kernel` has the core of what needs
+# a real kernel. What takes the model from a host comes last.
 LANES := kernel killed light single servers rollouts cards model
 cards := tests/e2e/test_server.py tests/e2e/test_validation.py tests/faults/test_22_cards.py \
   tests/faults/test_liars.py tests/e2e/test_several_releases.py tests/e2e/test_serving.py

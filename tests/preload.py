@@ -1,11 +1,12 @@
 """Runs the tool's commands as forks of a process that has imported it.
 
 Importing is most of what a short command costs, and the lanes of `make test` run more than a
-thousand. The lane `servers` starts each of them as a user does, and so do the tests that signal a
-command, or have no terminal of their own: :func:`tests.runs.start`.
+thousand. The lane `servers` starts each of them as a user does, and so does every test that signals
+a command or reads what it prints while it goes on: :func:`tests.runs.start`.
 
-A command has what it would have otherwise: arguments, environment, folder, standard streams, and
-the process of pyinfra as a process of its own, which the launcher starts here as well.
+A command has its own arguments, environment, folder and standard streams, which are files, and its
+process of pyinfra is one of its own, which the launcher starts here as well. It is no child of its
+caller; it belongs to the process group of the server, which ends with the caller.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ import struct
 import subprocess
 import sys
 import tempfile
+import threading
 import traceback
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
@@ -29,7 +31,7 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 #: as they are without gevent, whose loop a fork would have to leave again
-fork, waitpid, Socket = os.fork, os.waitpid, socket.socket
+fork, waitpid, set_signal, Socket = os.fork, os.waitpid, signal.signal, socket.socket
 #: kind of server -> file name of its socket: that of the command line, which imports pyinfra only
 #: if it needs it, and that of pyinfra, which is another Python once gevent has patched it
 COMMAND_SOCKET, PYINFRA_SOCKET = "command", "pyinfra"
@@ -43,6 +45,8 @@ SOCKETS = {
 MAX_DESCRIPTORS = 16
 #: seconds and microseconds after which a server looks whether its caller lives
 CHECK_INTERVAL = struct.pack("ll", 5, 0)
+#: seconds until a command has begun at the latest
+START_TIMEOUT_S = 120
 
 
 class Process:
@@ -71,8 +75,6 @@ class Process:
             streams: file descriptors of its standard streams
             further: file descriptors that it is to have under the same numbers
         """
-        self._socket = socket.socket(socket.AF_UNIX)
-        self._socket.connect(str(folder / SOCKETS[words[0]]))
         request = {
             "words": list(words),
             "environment": dict(environment),
@@ -80,6 +82,9 @@ class Process:
             "numbers": [0, 1, 2, *further],
         }
         text = json.dumps(request).encode() + b"\n"
+        self._socket = socket.socket(socket.AF_UNIX)
+        self._socket.settimeout(START_TIMEOUT_S)
+        self._socket.connect(str(folder / SOCKETS[words[0]]))
         socket.send_fds(self._socket, [text[:1]], [*streams, *further])
         self._socket.sendall(text[1:])
         self._answer = self._socket.makefile("r")
@@ -115,6 +120,11 @@ class Launcher:
     DEVNULL = subprocess.DEVNULL
 
     def __init__(self, folder: Path) -> None:
+        """Prepare it.
+
+        Args:
+            folder: of the servers' sockets
+        """
         self.folder = folder
 
     def Popen(
@@ -124,6 +134,14 @@ class Launcher:
         stdin: int,
         pass_fds: Sequence[int],
     ) -> Process:
+        """Start what the launcher would start.
+
+        Args:
+            command: the interpreter, `-m`, the module and its arguments
+            env: environment
+            stdin: `DEVNULL`
+            pass_fds: further file descriptors
+        """
         assert command[:2] == [sys.executable, "-m"] and stdin == subprocess.DEVNULL
         with open(os.devnull) as nothing:
             streams = (nothing.fileno(), 1, 2)
@@ -143,11 +161,10 @@ class Server:
         self._folder = tempfile.TemporaryDirectory(prefix="mlulab-preload-")
         self.folder = Path(self._folder.name)
         self._process = subprocess.Popen(
-            [sys.executable, "-m", "tests.preload", str(self.folder)],
+            [sys.executable, "-m", "tests.preload", str(self.folder), str(os.getpid())],
             cwd=Path(__file__).parents[1],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
-            start_new_session=True,
         )
         assert self._process.stdout
         assert self._process.stdout.readline() == b"ready\n", "the tool cannot be imported"
@@ -155,8 +172,9 @@ class Server:
         atexit.register(self.stop)
 
     def stop(self) -> None:
-        """End the servers, not what they have started."""
-        self._process.terminate()
+        """End the servers, and commands that have not ended."""
+        with suppress(ProcessLookupError):
+            os.killpg(self.pid, signal.SIGKILL)
         self._process.wait()
         self._folder.cleanup()
 
@@ -183,31 +201,36 @@ class Server:
             try:
                 status = process.wait(timeout)
             except BaseException:
-                process.send_signal(signal.SIGKILL)
+                with suppress(ProcessLookupError):
+                    process.send_signal(signal.SIGKILL)
                 raise
-            said = []
+            texts = []
             for file in (output, errors):
                 file.seek(0)
-                said.append(file.read().decode(errors="replace"))
-        return status, said[0], said[1]
+                texts.append(file.read().decode(errors="replace"))
+        return status, texts[0], texts[1]
 
 
-def main(folder: Path) -> None:
+def main(folder: Path, caller: int) -> None:
     """Serve commands until the caller ends.
 
     Args:
         folder: where the sockets are to be
+        caller: process that has started this one
     """
+    os.setpgrp()  # not a session of its own, whose weight would be another one
     listeners = {}
     for name in (COMMAND_SOCKET, PYINFRA_SOCKET):
         listeners[name] = Socket(socket.AF_UNIX)
         listeners[name].bind(str(folder / name))
         listeners[name].listen(64)
         listeners[name].setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, CHECK_INTERVAL)
-    caller, pid = os.getppid(), os.getpid()
+    pid = os.getpid()
     if fork() == 0:
+        listeners[COMMAND_SOCKET].close()
         import_pyinfra()
         serve(listeners[PYINFRA_SOCKET], caller=pid)
+    listeners[PYINFRA_SOCKET].close()  # if nobody accepts any more, nobody is to wait there
     import_command(folder)
     print("ready", flush=True)
     serve(listeners[COMMAND_SOCKET], caller)
@@ -241,14 +264,18 @@ def serve(listener: socket.socket, caller: int) -> NoReturn:
         listener: socket of the server
         caller: process that has started it
     """
-    signal.signal(signal.SIGCHLD, signal.SIG_IGN)
+    hub = sys.modules.get("gevent._hub_local")
+    if hub and hub.get_hub_if_exists():
+        raise RuntimeError("a fork would have the loop of gevent, with its file descriptors")
+    set_signal(signal.SIGCHLD, signal.SIG_IGN)
     while os.getppid() == caller:
         try:
             connection, _address = listener._accept()  # type: ignore[attr-defined]
         except BlockingIOError:
             continue
         if fork() == 0:
-            signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+            set_signal(signal.SIGCHLD, signal.SIG_DFL)
+            listener.close()
             handle(Socket(fileno=connection))
         os.close(connection)
     os._exit(0)
@@ -263,7 +290,10 @@ def handle(connection: socket.socket) -> NoReturn:
     begin, descriptors, *_ = socket.recv_fds(connection, 1, MAX_DESCRIPTORS)
     text = bytearray(begin)
     while not text.endswith(b"\n"):
-        text += connection.recv(65536)
+        block = connection.recv(65536)
+        if not block:
+            os._exit(1)  # the caller has ended
+        text += block
     request = json.loads(text)
     if (pid := fork()) == 0:
         run(request, descriptors)
@@ -308,6 +338,7 @@ def run(request: dict[str, Any], descriptors: list[int]) -> NoReturn:
         traceback.print_exc()
     finally:
         with suppress(BaseException):
+            threading._shutdown()  # type: ignore[attr-defined]
             atexit._run_exitfuncs()
         for stream in (sys.stdout, sys.stderr):
             with suppress(BaseException):
@@ -340,4 +371,4 @@ def inherit(descriptors: dict[int, int]) -> None:
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]))
+    main(Path(sys.argv[1]), int(sys.argv[2]))

@@ -55,7 +55,7 @@ def tag_directives(script: str) -> str:
 
 
 def mark_output(command: str) -> str:
-    """Return a command whose output begins where :class:`DecodedOutput` begins to read.
+    """Return a command that marks on each stream where its own output begins.
 
     Args:
         command: for a POSIX shell that a login shell starts
@@ -94,7 +94,8 @@ class DecodedOutput:
     """Output of a command on an SSH channel, as an iterator of lines.
 
     What the login shell printed ahead of it, such as a banner, is left out: it would be taken for
-    the command's progress, or for the reason why it failed. It is all there is if no command began.
+    the command's progress, or for the reason why it failed. If no command began, it is all that is
+    yielded.
 
     Attributes:
         channel: paramiko's channel, which pyinfra asks for the exit status
@@ -112,13 +113,14 @@ class DecodedOutput:
     def __iter__(self) -> Iterator[str]:
         lines = decode_lines(self._receive, self.channel.close)
         output = chain.from_iterable(map(neutralize_untagged, lines))
-        of_login = []
+        login_lines = []
         for line in output:
             if line == COMMAND_MARKER:
-                yield from output
+                # where both streams are one, it has both markers
+                yield from (line for line in output if line != COMMAND_MARKER)
                 return
-            of_login.append(line)
-        yield from of_login
+            login_lines.append(line)
+        yield from login_lines
 
 
 def decode_lines(receive: Callable[[int], bytes], stop: Callable[[], object]) -> Iterator[str]:

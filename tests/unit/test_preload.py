@@ -66,10 +66,20 @@ def test_a_command_that_does_not_end_is_killed(server: preload.Server) -> None:
 
 def test_the_servers_end_with_their_caller(tmp_path: Path) -> None:
     script = (
-        "import sys; from pathlib import Path; from tests import preload\n"
-        "print(preload.Server(Path(sys.argv[1])).pid)"
+        "import os, sys; from pathlib import Path; from tests import preload\n"
+        "print(preload.Server(Path(sys.argv[1])).pid, flush=True)\n"
+        "os._exit(0)  # as one that is killed"
     )
-    done = subprocess.run(
-        [sys.executable, "-c", script, str(tmp_path)], capture_output=True, text=True, check=True
-    )
-    until(lambda: not Path(f"/proc/{done.stdout.strip()}").exists(), "the servers end")
+    words = [sys.executable, "-c", script, str(tmp_path)]
+    with subprocess.Popen(words, stdout=subprocess.PIPE, text=True) as caller:
+        assert caller.stdout
+        group = int(caller.stdout.readline())
+
+    def is_empty() -> bool:
+        try:
+            os.killpg(group, 0)
+        except ProcessLookupError:
+            return True
+        return False
+
+    until(is_empty, "both servers end")

@@ -99,6 +99,12 @@ def test_what_a_login_shell_prints_is_no_output_of_a_command(
     assert failures.failure_from_output("CONTAINER", output).sentence.endswith(f": {reason}")
 
 
+def test_where_both_streams_are_one_no_marker_is_output() -> None:
+    script = f"{{ {host_output.mark_output('echo a; echo b >&2')}\n}} 2>&1"
+    done = subprocess.run(["sh", "-c", script], capture_output=True)
+    assert printed(BANNER, done.stdout) == ["a", "b"]
+
+
 def test_where_no_command_begins_a_login_shell_says_why() -> None:
     refusal = b"This account is currently not available.\n"
     assert printed(BANNER, refusal) == [
