@@ -6,6 +6,7 @@ import secrets
 import socket
 import subprocess
 import tarfile
+import time
 from pathlib import Path
 
 from tests.lab import engine, hardened, hosts, paths
@@ -26,6 +27,8 @@ OPTIONS = (
 #: file of a control group -> what makes all hosts, with the containers on them, weigh as eight
 #: processes; by default they weigh together as much as a single one that runs beside them
 CPU_WEIGHTS = {"/sys/fs/cgroup/cpu/{}/cpu.shares": 8 * 1024, "/sys/fs/cgroup/{}/cpu.weight": 800}
+#: what the engine says of a port that it has not given back, and seconds that this may take
+PORT_IN_USE, PORT_TIMEOUT_S = "port is already allocated", 30
 BANNER = "echo '*** Authorized users only. All activity is logged. ***'\n"
 
 
@@ -55,10 +58,32 @@ def create(host: Host, image: str, port: int) -> None:
         image,
     )
     engine.docker("cp", "-", f"{name}:/", given=archive(host.kind))
-    engine.docker("start", name)
+    start(name)
     weigh_hosts()
     hosts.settled(host.name)
     admit(host)
+
+
+def start(container: str) -> None:
+    """Start a container, if need be once the engine has given back the port of the one before it.
+
+    It does so some time after that was removed, if it was busy.
+
+    Args:
+        container: its name.
+
+    Raises:
+        LabError: it cannot be started, or its port is in use.
+    """
+    end = time.monotonic() + PORT_TIMEOUT_S
+    while True:
+        try:
+            engine.docker("start", container)
+            return
+        except LabError as error:
+            if PORT_IN_USE not in str(error) or time.monotonic() > end:
+                raise
+        time.sleep(1)
 
 
 def weigh_hosts() -> None:
