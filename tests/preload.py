@@ -87,8 +87,7 @@ class Process:
         self._socket.connect(str(folder / SOCKETS[words[0]]))
         socket.send_fds(self._socket, [text[:1]], [*streams, *further])
         self._socket.sendall(text[1:])
-        self._answer = self._socket.makefile("r")
-        self.pid = int(self._answer.readline())
+        self.pid = self._read_number()
 
     def wait(self, timeout: float | None = None) -> int:
         """Return its exit status, below 0 for a signal, once it has ended.
@@ -100,10 +99,18 @@ class Process:
             TimeoutError: It has not ended.
         """
         self._socket.settimeout(timeout)
-        status = int(self._answer.readline())
-        self._answer.close()
+        status = self._read_number()
         self._socket.close()
         return status
+
+    def _read_number(self) -> int:
+        line = b""
+        while not line.endswith(b"\n"):
+            byte = self._socket.recv(1)
+            if not byte:
+                raise ConnectionError("the server has ended")
+            line += byte
+        return int(line)
 
     def send_signal(self, number: int) -> None:
         """Send it a signal.

@@ -103,7 +103,7 @@ def once(way: str, mib: int, release: str, count: int) -> dict[str, Any]:
         raise RuntimeError(f"{way}: {done.stdout[-2000:]}{done.stderr[-3000:]}")
     run = folder_of(done.stdout + done.stderr, way)
     hosts, path = ended(run), json.loads((run / "report.json").read_text())["critical_path"]
-    middle = statistics.median(hosts.values())
+    middle = round(statistics.median(hosts.values()), 1)
     note(f"{way}: {took:.1f} s, half of the hosts after {middle:.1f} s")
     said = {"all": round(took, 1), "half": middle, "slow": hosts[slow]}
     floor = {"floor": path["floor_part"], "times the floor": path["ratio"]}
