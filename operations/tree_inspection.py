@@ -11,7 +11,6 @@ from pathlib import Path
 from tempfile import TemporaryDirectory, mkdtemp
 from typing import Any
 
-import gevent
 from gevent.lock import BoundedSemaphore
 from pyinfra import logger
 from pyinfra.api import Host
@@ -31,6 +30,7 @@ from operations.host.context import RunContext, run_context
 from operations.host.file_edit import decode_content
 from operations.host.inspection import InspectionFailed, ask_host
 from operations.host.scripts import script_command
+from operations.host.threads import run_in_thread
 from operations.migrated_tree import HostTree, TreeComparison, compare
 
 #: seconds that a host may take to read a tree, with 14 GB of weights in it at idle priority
@@ -78,9 +78,7 @@ class ExpectedTrees:
         try:
             # git runs here, as gevent starts no process in a thread
             trees = open_sources(target, source, Path(folder))
-            expected: ExpectedTree = gevent.get_hub().threadpool.apply(
-                expect_tree, (target, source, trees)
-            )
+            expected = run_in_thread(expect_tree, target, source, trees)
         except BaseException:
             shutil.rmtree(folder, ignore_errors=True)
             raise

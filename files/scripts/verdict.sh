@@ -168,18 +168,22 @@ end() {
   printf '%s\n' "$2" | tr -d '\000-\011\013-\037\177' | cut -c1-400 | head -n 1
   exit "$1"
 }
+discard() {
+  # FOLDER: remove it. A check that goes on may write there meanwhile, which the second attempt removes as well
+  rm -rf "$1" 2>/dev/null || rm -rf "$1" 2>/dev/null || :
+}
 sweep() {
   # BASE: remove what calls have left that were killed
   for left in "$1".*; do
     [ -d "$left" ] && [ ! -L "$left" ] || continue
     caller=${left#"$1".}
-    grep -qs verdict.sh "/proc/${caller%%.*}/cmdline" || rm -rf "$left"
+    grep -qs verdict.sh "/proc/${caller%%.*}/cmdline" || discard "$left"
   done
 }
 [ "$(id -u)" = 0 ] || end 3 "unknown: SUDO: only root sees all of a host"
 [ -n "${RELEASES:-}" ] || end 3 "unknown: NOT_RECORDED: this text was not placed by a run"
 began=$(now_cs)
-trap '[ -z "${work:-}" ] || rm -rf "$work"' 0
+trap '[ -z "${work:-}" ] || discard "$work"' 0
 trap 'end 3 "unknown: TIMED_OUT: a signal has ended it"' 1 2 15
 # the last one is for when nothing else can be written; others may write there, too
 for base in /run/mlufleet-verdict "$state/verdict-work" "${TMPDIR:-/tmp}/mlufleet-verdict"; do
@@ -187,7 +191,7 @@ for base in /run/mlufleet-verdict "$state/verdict-work" "${TMPDIR:-/tmp}/mluflee
   case $base in "${TMPDIR:-/tmp}"/*) ;; *) pids=$base; sweep "$base" ;; esac
   work=$(mktemp -d "$base.$$.XXXXXX" 2>/dev/null) || continue
   echo room 2>/dev/null > "$work/room" && break
-  rm -rf "$work"
+  discard "$work"
   work=''
 done
 [ -n "$work" ] || end 3 "unknown: NO_SPACE: there is no room for a temporary file"

@@ -1,4 +1,4 @@
-"""SHA-256 of each 4 MiB chunk of a large file, so that interrupted transfers can resume.
+"""SHA-256 of each 1 MiB chunk of a large file, so that interrupted transfers can resume.
 
 The chunk checksums are cached under the SHA-256 of the whole file: equal files have equal chunks.
 """
@@ -15,9 +15,9 @@ from typing import BinaryIO
 from fleet.checksum import cache
 from fleet.documents import atomic_write
 
-#: Also the piece size of torrents: large enough for short lists, small enough that many hosts soon
-#: have chunks to share.
-CHUNK_BYTES = 4 << 20
+#: Also the smallest piece of a torrent: what a host has of a file when it leaves a swarm lies in
+#: scattered pieces, and of a chunk with several of them one that is missing would cost all.
+CHUNK_BYTES = 1 << 20
 #: Size of one read.
 BLOCK_BYTES = 1 << 20
 

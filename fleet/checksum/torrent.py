@@ -15,9 +15,9 @@ from fleet.checksum import cache, chunks
 from fleet.documents import atomic_write
 from fleet.language import _
 
-#: Size of a piece. It is soon complete, so that a host can give it to others, and SSH loses little
-#: of what a swarm leaves unfinished: a chunk of :mod:`fleet.checksum.chunks` is four pieces.
-PIECE_BYTES = 1 << 20
+#: Size of a piece. It is soon complete, so that a host can give it to others, and SSH sends nothing
+#: again of what a swarm leaves unfinished but pieces that are.
+PIECE_BYTES = chunks.CHUNK_BYTES
 #: Pieces of a file at most: its torrent has 20 bytes for each, and each host gets the torrent.
 MAX_PIECES = 1 << 14
 _BEGIN, _END = b"d4:info", b"e"

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Set
+from collections.abc import Set
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import gevent
 from gevent.lock import BoundedSemaphore
 from pyinfra import logger
 from pyinfra.api import Host
@@ -18,6 +17,7 @@ from fleet.language import _
 from fleet.store import layer_archive, layer_index
 from fleet.store.layer_index import LayerIndex
 from operations.host.context import RunContext, emit_event, run_context
+from operations.host.threads import run_in_thread
 from operations.transfer.swarm import swarms
 from operations.transfer.upload import Upload
 
@@ -91,7 +91,7 @@ class LayerArchives:
             OSError, ValueError: it cannot be read or written.
         """
         with self._slot:  # one large file of the store is read at a time
-            index = _run_in_thread(lambda: layer_index.find_index(local, sha, unpack=True))
+            index = run_in_thread(lambda: layer_index.find_index(local, sha, unpack=True))
         if index is None or index.image_id != image_id:
             raise ValueError(f"the layers in {local.name} are not found")
         present = count_present(index, chains)
@@ -101,7 +101,7 @@ class LayerArchives:
         waiting.add(host.name)
         try:
             with self._slot:
-                path, found = _run_in_thread(
+                path, found = run_in_thread(
                     lambda: layer_archive.write_archive(local, sha, index, present)
                 )
             for name in waiting:  # before the first of them decides about a swarm
@@ -229,8 +229,3 @@ class ImageUpload(Upload):
                 found=[self._present],
                 stage=self.stage,
             )
-
-
-def _run_in_thread(compute: Callable[[], Any]) -> Any:
-    """Run something without blocking other hosts."""
-    return gevent.get_hub().threadpool.apply(compute)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import shlex
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
@@ -19,8 +19,11 @@ from fleet.language import _
 from operations.host import connection
 from operations.host.context import RunContext, run_context
 
-#: bytes that are read here, and written there, at a time
+#: bytes that are read at a time
 BLOCK_BYTES = 1 << 20
+#: ranges of a file that one command on the host writes: what a swarm leaves may have thousands, a
+#: command for each would cost three round trips, and the kernel takes no argument of over 128 KiB
+RANGES_PER_WRITER = 2000
 #: bytes of an error message that are kept
 ERROR_BYTES = 4096
 #: bytes of standard error that are read for it
@@ -197,34 +200,45 @@ def write_ranges(
         OSError, EOFError, SSHException: the connection was lost
         GreenletExit: it was cancelled
     """
-    for span in ranges:
-        channel = _open_writer(host, dest, span[0])
+    for first in range(0, len(ranges), RANGES_PER_WRITER):
+        batch = ranges[first : first + RANGES_PER_WRITER]
+        channel = connection.open_stream(host, write_command(dest, batch))
         if channel is None:  # not SSH
             progress.sent += local.stat().st_size
             return [] if host.put_file(str(local), dest) else [_("it could not be put there")]
-        if problem := _write_range(host, channel, local, span, progress, is_cancelled):
+        if problem := _write_batch(host, channel, local, batch, progress, is_cancelled):
             return problem
     return []
 
 
-def _open_writer(host: Host, dest: str, begin: int) -> Channel | None:
-    """Start a `dd` that writes from a chunk on; None if the host is not reached by SSH."""
-    seek = begin // CHUNK_BYTES * (CHUNK_BYTES // BLOCK_BYTES)
-    command = f"dd of={shlex.quote(dest)} bs={BLOCK_BYTES} seek={seek} iflag=fullblock conv=notrunc"
-    return connection.open_stream(host, f"{command} status=none")
+def write_command(dest: str, ranges: Sequence[tuple[int, int]]) -> str:
+    """Return the shell command that writes standard input to ranges of a file, one after the other.
+
+    Args:
+        dest: path of the file; what lies between the ranges stays
+        ranges: (begin, end) in bytes; each begins at a chunk, and all but the last end at one
+    """
+    spans = " ".join(
+        f"{begin // CHUNK_BYTES}:{-(-(end - begin) // CHUNK_BYTES)}" for begin, end in ranges
+    )
+    # exactly as much of the input as belongs to a range: the next one reads the rest
+    return (
+        f"for span in {spans}; do dd of={shlex.quote(dest)} bs={CHUNK_BYTES} seek=${{span%:*}} "
+        "count=${span#*:} iflag=fullblock conv=notrunc status=none || exit; done"
+    )
 
 
-def _write_range(
+def _write_batch(
     host: Host,
     channel: Channel,
     local: Path,
-    span: tuple[int, int],
+    ranges: Sequence[tuple[int, int]],
     progress: TransferProgress,
     is_cancelled: Callable[[], bool],
 ) -> list[str]:
-    """Send one range of a file to the `dd` of a channel; return the host's error message."""
+    """Send ranges of a file to the writer of a channel; return the host's error message."""
     with channel:
-        if problem := _copy(channel, local, span, progress, is_cancelled):
+        if problem := _copy(channel, local, ranges, progress, is_cancelled):
             return [problem]
         if not channel.status_event.wait(STALL_TIMEOUT_S):
             return [
@@ -245,26 +259,26 @@ def _write_range(
 def _copy(
     channel: Channel,
     local: Path,
-    span: tuple[int, int],
+    ranges: Sequence[tuple[int, int]],
     progress: TransferProgress,
     is_cancelled: Callable[[], bool],
 ) -> str:
-    """Send one range of a file; return what is wrong if the host accepts nothing any more."""
+    """Send ranges of a file; return what is wrong if the host accepts nothing any more."""
     # one buffer for all of it: fresh memory would be cleared for every block, and of bytes objects
     # paramiko copies the whole rest for every packet
     buffer = memoryview(bytearray(BLOCK_BYTES))
-    begin, end = span
     with local.open("rb", buffering=0) as content:
-        content.seek(begin)
-        left = end - begin
         try:
-            while size := content.readinto(buffer[: min(BLOCK_BYTES, left)]):
-                if is_cancelled():
-                    raise gevent.GreenletExit
-                with gevent.Timeout(STALL_TIMEOUT_S, TimeoutError):
-                    channel.sendall(buffer[:size])  # type: ignore[arg-type]
-                left -= size
-                progress.sent += size
+            for begin, end in ranges:
+                left = end - begin
+                content.seek(begin)
+                while size := content.readinto(buffer[: min(BLOCK_BYTES, left)]):
+                    if is_cancelled():
+                        raise gevent.GreenletExit
+                    with gevent.Timeout(STALL_TIMEOUT_S, TimeoutError):
+                        channel.sendall(buffer[:size])  # type: ignore[arg-type]
+                    left -= size
+                    progress.sent += size
             channel.shutdown_write()
         except TimeoutError:
             return _("the host accepted nothing for {seconds} s", seconds=STALL_TIMEOUT_S)

@@ -27,6 +27,7 @@ from operations.host import settings
 from operations.host.context import RunContext, run_context
 from operations.host.events import Event, HostFailure
 from operations.host.probe import capture_failure
+from operations.host.threads import run_in_thread
 from operations.transfer.aria2 import Aria2Peer, LeftSwarm
 from operations.transfer.seeder import Seeder, find_free_port
 from operations.transfer.ssh_stream import TransferProgress
@@ -100,9 +101,7 @@ class Swarm:
         """
         with self._starting:
             if not self.torrent:
-                self.torrent = gevent.get_hub().threadpool.apply(
-                    torrent.load_or_create, (local, self.sha)
-                )
+                self.torrent = run_in_thread(torrent.load_or_create, local, self.sha)
 
     def start(self, local: Path, options: SwarmOptions) -> Tracker:
         """Seed the file from the controller, unless that runs already.

@@ -9,7 +9,6 @@ from collections.abc import Callable, Set
 from pathlib import Path
 from typing import Any
 
-import gevent
 from gevent.lock import BoundedSemaphore
 from pyinfra import logger
 from pyinfra.api import Host
@@ -27,6 +26,7 @@ from operations.host.limits import UPLOAD, UPLOAD_AHEAD
 from operations.host.lock import audit_identity
 from operations.host.probe_parser import parse_integer
 from operations.host.scripts import script_command
+from operations.host.threads import run_in_thread
 from operations.transfer import reuse
 from operations.transfer.prefetch import prefetches
 from operations.transfer.ssh_stream import TransferProgress, write_ranges
@@ -57,10 +57,7 @@ class ChecksumReader:
             size: its bytes
         """
         with self._slot:
-            checksums: list[str] = gevent.get_hub().threadpool.apply(
-                chunks.load_or_compute, (local, sha, size)
-            )
-        return checksums
+            return run_in_thread(chunks.load_or_compute, local, sha, size)
 
 
 def _words_after(lines: list[str], word: str) -> list[str]:

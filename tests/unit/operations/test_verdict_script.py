@@ -361,6 +361,19 @@ def test_a_signal_ends_it_with_a_line_and_without_a_trace(host: Host, shell: lis
     assert list_left(host) == []
 
 
+def test_a_check_that_writes_while_its_folder_is_removed_is_not_heard(host: Host) -> None:
+    """As rm meets it: a file came between its list of the folder and the folder's removal."""
+    first = host.root / "first"
+    host.tool(
+        "rm",
+        f'[ -e {first} ] && exec /bin/rm "$@"\n: > {first}\n'
+        'for folder; do :; done\n: > "$folder/late"\n'
+        "echo rm: cannot remove: Directory not empty >&2; exit 1",
+    )
+    assert host.ask() == (READY, "ready")
+    assert first.exists() and list_left(host) == []
+
+
 @pytest.mark.parametrize("rooms", [1, 2, 3])
 def test_it_finds_room_for_its_files_or_says_that_there_is_none(host: Host, rooms: int) -> None:
     """The folder of the first choice cannot be written, then is full, as /dev/full."""
@@ -368,11 +381,12 @@ def test_it_finds_room_for_its_files_or_says_that_there_is_none(host: Host, room
     text = script.read_text().replace(f"{host.root}/verdict ", "/proc/verdict ", 1)
     if rooms > 1:
         text = text.replace('> "$work/room"', '> "${full:=/dev/full}"', 1).replace(
-            "  rm -rf \"$work\"\n  work=''\n", "  rm -rf \"$work\"\n  work='' full=$TMPDIR/room\n"
+            "  discard \"$work\"\n  work=''\n", "  discard \"$work\"\n  work='' full=$TMPDIR/room\n"
         )
     if rooms > 2:
         text = text.replace("full=$TMPDIR/room", "full=/dev/full")
     script.write_text(text)
+    assert rooms == 1 or "full=" in text
     expected = (READY, "ready") if rooms < 3 else (UNKNOWN, "unknown: NO_SPACE: ")
     status, line = host.ask()
     assert status == expected[0] and line.startswith(expected[1])

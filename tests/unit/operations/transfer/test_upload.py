@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
 from collections.abc import Collection
 from pathlib import Path
+from shutil import which
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
+from fleet.checksum import chunks
 from operations.host.context import run_context
 from operations.host.events import TransferDone
-from operations.transfer import reuse
+from operations.transfer import reuse, ssh_stream
 from operations.transfer.reuse import FoundFile, NeededFile, Search
 from operations.transfer.upload import Upload
 
@@ -94,3 +98,39 @@ def test_what_was_sent_ahead_is_not_searched_for_again(transfer: Transfer) -> No
 def test_for_little_nobody_is_searched(transfer: Transfer) -> None:
     assert transfer.upload._transfer(transfer.host, {}) == []
     assert "search" not in transfer.did and not transfer.events
+
+
+SHELLS = [words for words in (["dash"], ["bash", "--posix"], ["busybox", "sh"]) if which(words[0])]
+
+
+@pytest.mark.parametrize("shell", SHELLS, ids=" ".join)
+def test_a_writer_fills_the_ranges_and_leaves_what_is_between_them(
+    shell: list[str], tmp_path: Path
+) -> None:
+    chunk, size = chunks.CHUNK_BYTES, 7 * chunks.CHUNK_BYTES + 5
+    ranges = [(0, 2 * chunk), (4 * chunk, 5 * chunk), (6 * chunk, size)]
+    content, part = os.urandom(size), tmp_path / "it's a part"
+    part.write_bytes(bytes(6 * chunk))
+    sent = b"".join(content[begin:end] for begin, end in ranges)
+    command = ssh_stream.write_command(str(part), ranges)
+    # bytes come in any pieces
+    with subprocess.Popen([*shell, "-c", command], stdin=subprocess.PIPE) as writer:
+        assert writer.stdin
+        for at in range(0, len(sent), 333_333):
+            writer.stdin.write(sent[at : at + 333_333])
+            writer.stdin.flush()
+    assert writer.returncode == 0
+    expected = bytearray(size)
+    for begin, end in ranges:
+        expected[begin:end] = content[begin:end]
+    assert part.read_bytes() == expected
+
+
+def test_a_writer_of_many_ranges_ends_at_the_first_that_fails(tmp_path: Path) -> None:
+    chunk = chunks.CHUNK_BYTES
+    ranges = [(at * chunk, (at + 1) * chunk) for at in range(0, 1 << 18, 2)]
+    batch = ranges[-ssh_stream.RANGES_PER_WRITER :]
+    command = ssh_stream.write_command(str(tmp_path / "none" / "part"), batch)
+    assert len(command) < 128 << 10, "one argument of a program is not longer"
+    done = subprocess.run(["sh", "-c", command], input=b"x", capture_output=True)
+    assert done.returncode == 1 and done.stderr.count(b"\n") == 1
