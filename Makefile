@@ -9,8 +9,8 @@ lane = LAB_PREFIX=mlulane-$(1)- LAB_DIR=.lanes/$(1)/.lab
 unexport PYTHONDONTWRITEBYTECODE
 
 .PHONY: bench browser cards clean docs help kernel killed kills lab lab-down lab-up light lint lock model \
-  monitoring rollouts servers single test test-all test-kernel unit unit-connect unit-fleet \
-  unit-mlufleet unit-operations unit-proof unit-python
+  monitoring rollouts servers single test test-all test-kernel unit unit-fleet unit-host \
+  unit-mlufleet unit-operations unit-proof unit-python unit-waits unit-watch
 
 help:
 	@echo "make lab       start a lab of $(LAB_HOSTS) hosts and provision it (LAB_HOSTS=20 for more)"
@@ -64,14 +64,20 @@ lint: .venv/ready
 	@$(BIN)/python tools/messages.py check
 	@$(BIN)/python tools/translations.py
 
+WAITS := tests/unit/mlufleet/connect tests/unit/serving
+HOST := tests/unit/operations/host tests/unit/operations/transfer
+
 # beside each other, as each waits for processes of its own
-UNIT := unit-mlufleet unit-operations unit-proof unit-fleet unit-connect
+UNIT := unit-watch unit-waits unit-host unit-operations unit-mlufleet unit-fleet unit-proof
 unit: .venv/ready
-	@$(MAKE) --no-print-directory --jobs=6 --keep-going --output-sync=target \
+	@$(MAKE) --no-print-directory --jobs=$(JOBS_AT_ONCE) --keep-going --output-sync=target \
 	  lint $(UNIT)
 
 unit-operations: .venv/ready
-	@$(BIN)/pytest tests/unit/operations
+	@$(BIN)/pytest tests/unit/operations $(addprefix --ignore ,$(HOST))
+
+unit-host: .venv/ready
+	@$(BIN)/pytest $(HOST)
 
 # these wait for pip and git
 unit-proof: .venv/ready
@@ -80,13 +86,16 @@ unit-proof: .venv/ready
 unit-fleet: .venv/ready
 	@$(BIN)/pytest tests/unit/fleet --ignore tests/unit/fleet/proof --ignore tests/unit/fleet/gather
 
-# waits for hosts that do not answer, beside what keeps the processor busy
-unit-connect: .venv/ready
-	@$(BIN)/pytest tests/unit/mlufleet/connect
+# these wait for hosts and servers that do not answer, beside what keeps the processor busy
+unit-waits: .venv/ready
+	@$(BIN)/pytest $(WAITS)
+
+unit-watch: .venv/ready
+	@$(BIN)/pytest tests/unit/mlufleet/watch
 
 unit-mlufleet: .venv/ready
-	@$(BIN)/pytest tests/unit --ignore tests/unit/fleet --ignore tests/unit/operations \
-	  --ignore tests/unit/mlufleet/connect
+	@$(BIN)/pytest tests/unit $(addprefix --ignore ,tests/unit/fleet tests/unit/operations \
+	  tests/unit/mlufleet/watch $(WAITS))
 
 PYTHONS ?= python3.10 python3.11 python3.12 python3.13
 unit-python:
