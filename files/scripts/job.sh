@@ -68,7 +68,7 @@ said() {
 }
 tick=0
 while [ ! -f "$job/status" ]; do
-  if [ $tick -gt 20 ] && ! alive "$job"; then
+  if [ $tick -gt 30 ] && ! alive "$job"; then
     [ -f "$job/status" ] && break
     said 2>/dev/null
     audit "died"; echo "the job ended without a status: $name was killed"; exit 1
@@ -79,8 +79,13 @@ while [ ! -f "$job/status" ]; do
     audit "hung"; echo "@@code HUNG"
     echo "process $(cat "$job/pid") does not end, not even by SIGKILL"; exit 1
   fi
+  # most jobs are short, and a run has dozens: the pauses grow with what this one has taken
   tick=$((tick + 1))
-  if [ $tick -lt 20 ]; then sleep 0.1; else sleep 1; fi
+  if [ $tick -le 10 ]; then sleep 0.02
+  elif [ $tick -le 30 ]; then sleep 0.1
+  elif [ $tick -le 70 ]; then sleep 0.2
+  else sleep 1
+  fi
 done
 said
 status=$(cat "$job/status")
