@@ -64,8 +64,8 @@ lint: .venv/ready
 	@$(BIN)/python tools/messages.py check
 	@$(BIN)/python tools/translations.py
 
-WAITS := tests/unit/mlufleet/connect tests/unit/serving
-HOST := tests/unit/operations/host tests/unit/operations/transfer
+WAITING_TESTS := tests/unit/mlufleet/connect tests/unit/serving
+HOST_TESTS := tests/unit/operations/host tests/unit/operations/transfer
 
 # beside each other, as each waits for processes of its own
 UNIT := unit-watch unit-waits unit-host unit-operations unit-mlufleet unit-fleet unit-proof
@@ -74,10 +74,10 @@ unit: .venv/ready
 	  lint $(UNIT)
 
 unit-operations: .venv/ready
-	@$(BIN)/pytest tests/unit/operations $(addprefix --ignore ,$(HOST))
+	@$(BIN)/pytest tests/unit/operations $(addprefix --ignore ,$(HOST_TESTS))
 
 unit-host: .venv/ready
-	@$(BIN)/pytest $(HOST)
+	@$(BIN)/pytest $(HOST_TESTS)
 
 # these wait for pip and git
 unit-proof: .venv/ready
@@ -88,14 +88,14 @@ unit-fleet: .venv/ready
 
 # these wait for hosts and servers that do not answer, beside what keeps the processor busy
 unit-waits: .venv/ready
-	@$(BIN)/pytest $(WAITS)
+	@$(BIN)/pytest $(WAITING_TESTS)
 
 unit-watch: .venv/ready
 	@$(BIN)/pytest tests/unit/mlufleet/watch
 
 unit-mlufleet: .venv/ready
 	@$(BIN)/pytest tests/unit $(addprefix --ignore ,tests/unit/fleet tests/unit/operations \
-	  tests/unit/mlufleet/watch $(WAITS))
+	  tests/unit/mlufleet/watch $(WAITING_TESTS))
 
 PYTHONS ?= python3.10 python3.11 python3.12 python3.13
 unit-python:

@@ -66,9 +66,11 @@ said() {
   else head -c 4194304 "$job/log"; printf '\n(cut) %s\n' "in full: $job/log"; tail -c 4194304 "$job/log"
   fi
 }
+pause() { sleep "$1" 2>/dev/null || sleep 1; }  # SECONDS; not every sleep knows fractions
 tick=0
 while [ ! -f "$job/status" ]; do
-  if [ $tick -gt 30 ] && ! alive "$job"; then
+  # on a busy host it may begin seconds later
+  if [ $tick -gt 38 ] && ! alive "$job"; then
     [ -f "$job/status" ] && break
     said 2>/dev/null
     audit "died"; echo "the job ended without a status: $name was killed"; exit 1
@@ -81,10 +83,10 @@ while [ ! -f "$job/status" ]; do
   fi
   # most jobs are short, and a run has dozens: the pauses grow with what this one has taken
   tick=$((tick + 1))
-  if [ $tick -le 10 ]; then sleep 0.02
-  elif [ $tick -le 30 ]; then sleep 0.1
-  elif [ $tick -le 70 ]; then sleep 0.2
-  else sleep 1
+  if [ $tick -le 10 ]; then pause 0.02
+  elif [ $tick -le 30 ]; then pause 0.1
+  elif [ $tick -le 70 ]; then pause 0.2
+  else pause 1
   fi
 done
 said

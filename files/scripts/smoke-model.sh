@@ -18,13 +18,21 @@ end_all() {
         tr "\0" "\n" < "$one/environ" 2>/dev/null | grep -qx MLUFLEET_SMOKE=1 && echo "${one#/proc/}"
       done
     }
-    n=0
-    while pids=$(marked); [ -n "$pids" ]; do
-      [ $n -lt 10 ] || { echo "does not end: $pids"; exit 1; }
-      if [ $n -lt 5 ]; then kill -TERM $pids; else kill -KILL $pids; fi 2>/dev/null
+    # of what was found before: a process that ends has no environment any more while it still holds a card
+    held() {
+      for one in $found; do
+        case $(sed "s/.*) //" "/proc/$one/stat" 2>/dev/null) in "" | [ZX]*) ;; *) echo "$one" ;; esac
+      done
+    }
+    n=0 found=
+    # twice: one look may miss a child that a process starts before it ends
+    while now=$(marked; marked); found=$(held; echo "$now"); [ -n "$found" ]; do
+      [ $n -lt 10 ] || { [ -z "$now" ] && [ $n -lt 60 ]; } ||
+        { echo "does not end: $(echo "$found" | sort -u | tr "\n" " ")"; exit 1; }
+      if [ $n -lt 5 ]; then kill -TERM $now; else kill -KILL $now; fi 2>/dev/null
       n=$((n + 1))
       # what ends at once is not waited for
-      sleep 0.2 2>/dev/null && [ -z "$(marked)" ] || sleep 1
+      sleep 0.2 2>/dev/null && [ -z "$(marked; held)" ] || sleep 1
     done'
 }
 end_all || exit 1

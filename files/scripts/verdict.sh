@@ -169,7 +169,7 @@ end() {
   exit "$1"
 }
 discard() {
-  # FOLDER: remove it. A check that goes on may write there meanwhile, which the second attempt removes as well
+  # FOLDER: remove it. A check that goes on may write there meanwhile: then once more, and a later call sweeps
   rm -rf "$1" 2>/dev/null || rm -rf "$1" 2>/dev/null || :
 }
 sweep() {

@@ -15,8 +15,8 @@ from typing import BinaryIO
 from fleet.checksum import cache
 from fleet.documents import atomic_write
 
-#: Also the smallest piece of a torrent: what a host has of a file when it leaves a swarm lies in
-#: scattered pieces, and of a chunk with several of them one that is missing would cost all.
+#: Also the smallest piece of a torrent: when a host leaves a swarm, the pieces that it has are
+#: scattered, and a chunk of several pieces would be sent whole if one of them were missing.
 CHUNK_BYTES = 1 << 20
 #: Size of one read.
 BLOCK_BYTES = 1 << 20

@@ -15,8 +15,8 @@ from fleet.checksum import cache, chunks
 from fleet.documents import atomic_write
 from fleet.language import _
 
-#: Size of a piece. It is soon complete, so that a host can give it to others, and SSH sends nothing
-#: again of what a swarm leaves unfinished but pieces that are.
+#: Size of a piece: small, so that a host soon has one to give to others, and as large as a chunk:
+#: SSH sends again only those pieces that were not complete when a host left its swarm.
 PIECE_BYTES = chunks.CHUNK_BYTES
 #: Pieces of a file at most: its torrent has 20 bytes for each, and each host gets the torrent.
 MAX_PIECES = 1 << 14
@@ -107,9 +107,11 @@ def _create_torrent(path: Path, sha: str) -> bytes:
         hashes[-1].update(block)
         size += len(block)
 
-    actual, _chunks = chunks.hash_file(path, add_block)
+    actual, checksums = chunks.hash_file(path, add_block)
     if actual != sha:
         raise OSError(_("{path} has changed since it was checked", path=path))
+    if size > chunks.CHUNK_BYTES:  # a host that leaves the swarm needs them
+        chunks.save_cached(sha, checksums)
     info = {
         b"length": size,
         b"name": sha.encode(),

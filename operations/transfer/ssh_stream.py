@@ -188,7 +188,8 @@ def write_ranges(
         host: the host that receives them
         local: the file on the controller
         dest: path of the partial file on the host
-        ranges: (begin, end) in bytes; each begins at a chunk
+        ranges: (begin, end) in bytes, ascending; each begins at a chunk, and all but the last end
+            at one
         progress: counts what is sent
         is_cancelled: asked between two blocks; half a packet would damage the connection for its
             other users
@@ -216,15 +217,18 @@ def write_command(dest: str, ranges: Sequence[tuple[int, int]]) -> str:
 
     Args:
         dest: path of the file; what lies between the ranges stays
-        ranges: (begin, end) in bytes; each begins at a chunk, and all but the last end at one
+        ranges: (begin, end) in bytes, ascending; each begins at a chunk, and all but the last end
+            at one
     """
     spans = " ".join(
         f"{begin // CHUNK_BYTES}:{-(-(end - begin) // CHUNK_BYTES)}" for begin, end in ranges
     )
-    # exactly as much of the input as belongs to a range: the next one reads the rest
+    # dd takes as much of the input as belongs to its range: the next one reads the rest. A writer
+    # whose input has ended goes on to its last range, but makes no file again that was removed
     return (
-        f"for span in {spans}; do dd of={shlex.quote(dest)} bs={CHUNK_BYTES} seek=${{span%:*}} "
-        "count=${span#*:} iflag=fullblock conv=notrunc status=none || exit; done"
+        f"how=notrunc; for span in {spans}; do dd of={shlex.quote(dest)} bs={CHUNK_BYTES} "
+        "seek=${span%:*} count=${span#*:} iflag=fullblock conv=$how status=none || exit; "
+        "how=notrunc,nocreat; done"
     )
 
 

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from fleet.checksum.chunks import CHUNK_BYTES as PIECE
+from fleet.checksum.chunks import CHUNK_BYTES
 from tests.faults.big import FORGET, HOST, INCOMING, Big, deploy_light
 from tests.lab import hosts as lab
 from tests.lab import traffic
@@ -66,9 +66,9 @@ def killed_at_sixty_percent(big: Big) -> None:
     assert "light-v1.tar" not in lab.run(HOST, "ls /var/lib/mlufleet/artifacts", check=False)
 
 
-def flip(piece: int) -> None:
-    """One bit in the middle of a piece."""
-    middle = piece * PIECE + PIECE // 2
+def flip(chunk: int) -> None:
+    """One bit in the middle of a chunk."""
+    middle = chunk * CHUNK_BYTES + CHUNK_BYTES // 2
     old = int(lab.run(HOST, f"od -An -tu1 -j{middle} -N1 {part()}"))
     lab.run(
         HOST,
@@ -91,26 +91,26 @@ def test_1_a_connection_that_is_cut_comes_back_and_goes_on_where_it_was(big: Big
     done = Done(0, output, report_in(output))
     is_right(done)
     # more than all of it: the connection was cut, and bytes were on their way
-    assert big.size < done.host(HOST)["sent"] <= big.size + PIECE + UNDERWAY
+    assert big.size < done.host(HOST)["sent"] <= big.size + CHUNK_BYTES + UNDERWAY
 
 
 def test_1_a_run_after_a_killed_controller_goes_on_where_it_was(big: Big) -> None:
     killed_at_sixty_percent(big)
     done = big.deploy()
     is_right(done)
-    assert 0 < done.host(HOST)["sent"] <= big.size * 0.4 + PIECE
+    assert 0 < done.host(HOST)["sent"] <= big.size * 0.4 + CHUNK_BYTES
 
 
-def test_2_a_bit_that_flips_in_a_partial_file_costs_one_piece(big: Big) -> None:
+def test_2_a_bit_that_flips_in_a_partial_file_costs_one_chunk(big: Big) -> None:
     killed_at_sixty_percent(big)
-    whole = int(lab.run(HOST, f"stat -c %s {part()}")) // PIECE * PIECE
+    whole = int(lab.run(HOST, f"stat -c %s {part()}")) // CHUNK_BYTES * CHUNK_BYTES
     flip(3)
     done = big.deploy()
     is_right(done)
-    assert 0 <= done.host(HOST)["sent"] - (big.size - whole + PIECE) < OTHERS
+    assert 0 <= done.host(HOST)["sent"] - (big.size - whole + CHUNK_BYTES) < OTHERS
 
 
-def test_2_a_bit_that_flips_after_it_arrived_costs_one_piece(big: Big) -> None:
+def test_2_a_bit_that_flips_after_it_arrived_costs_one_chunk(big: Big) -> None:
     run = begin("--limit", HOST, *big.options)
     hold(big)
     flip(3)
@@ -120,14 +120,14 @@ def test_2_a_bit_that_flips_after_it_arrived_costs_one_piece(big: Big) -> None:
     assert "damaged files are sent again" in output
     done = Done(0, output, report_in(output))
     is_right(done)
-    assert 0 <= done.host(HOST)["sent"] - (big.size + PIECE) < OTHERS
+    assert 0 <= done.host(HOST)["sent"] - (big.size + CHUNK_BYTES) < OTHERS
 
 
-def test_2_a_piece_that_breaks_twice_is_named_and_the_next_run_sends_only_it(big: Big) -> None:
+def test_2_a_chunk_that_breaks_twice_is_named_and_the_next_run_sends_only_it(big: Big) -> None:
     run = begin("--limit", HOST, *big.options)
     hold(big)
     # a disk that gives back another byte there than was written, however often
-    write = f"printf x | dd of={part()} bs=1 seek={3 * PIECE + 7} conv=notrunc status=none"
+    write = f"printf x | dd of={part()} bs=1 seek={3 * CHUNK_BYTES + 7} conv=notrunc status=none"
     lab.run(
         HOST,
         "touch /run/breaks; (while [ -f /run/breaks ]; do "
@@ -139,15 +139,15 @@ def test_2_a_piece_that_breaks_twice_is_named_and_the_next_run_sends_only_it(big
         lab.run(HOST, "rm /run/breaks")
     failure = report_in(output)["hosts"][HOST]["failure"]
     assert run.returncode == 2 and failure["code"] == "TRANSFER" and failure["stage"] == "image"
-    pieces = -(-big.size // PIECE)
+    count = -(-big.size // CHUNK_BYTES)
     assert (
-        f"light-v1.tar: chunk 4 of {pieces} (bytes {3 * PIECE:,} to {4 * PIECE:,}) arrived"
-        in (failure["sentence"])
+        f"light-v1.tar: chunk 4 of {count} "
+        f"(bytes {3 * CHUNK_BYTES:,} to {4 * CHUNK_BYTES:,}) arrived" in (failure["sentence"])
     )
     assert "light-v1.tar" not in lab.run(HOST, "ls /var/lib/mlufleet/artifacts", check=False)
     done = big.deploy()
     is_right(done)
-    assert 0 <= done.host(HOST)["sent"] - PIECE < OTHERS
+    assert 0 <= done.host(HOST)["sent"] - CHUNK_BYTES < OTHERS
 
 
 def test_1_partial_files_that_nothing_asks_for_go_and_others_stay(big: Big) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from fleet.checksum.chunks import CHUNK_BYTES as PIECE
+from fleet.checksum.chunks import CHUNK_BYTES
 from tests.faults.big import FORGET, HOST, INCOMING, Big, deploy_light
 from tests.faults.drivers import loaded
 from tests.journals import read_lines, read_new_lines
@@ -91,7 +91,7 @@ def test_a_reboot_in_its_middle_ends_it_and_it_goes_on_afterwards(other: Big) ->
     assert lab.boot(HOST) != boot and loaded(HOST) == "5.10.22"
     first, *_, last = transfers = of_image(done)
     assert len(transfers) > 1 and first["sent"] > 0 and last["sent"] > 0
-    assert first["resumed"] >= there - 2 * PIECE and last["resumed"] > first["resumed"]
+    assert first["resumed"] >= there - 2 * CHUNK_BYTES and last["resumed"] > first["resumed"]
     assert first["resumed"] + first["sent"] < other.size == last["resumed"] + last["sent"]
     assert (
         at(done, "stage", stage="driver") < first["time"] < at(done, "stage-done", stage="driver")
@@ -132,4 +132,4 @@ def test_an_image_comes_while_the_driver_is_installed(
         title="loading the image (gigabytes are unpacked, this takes minutes)",
     )
     assert loads - began < driver["seconds"] + transfer["seconds"] - 0.5 * both
-    assert done.host(HOST)["sent"] < big.size + PIECE, "nothing of it was sent twice"
+    assert done.host(HOST)["sent"] < big.size + CHUNK_BYTES, "nothing of it was sent twice"

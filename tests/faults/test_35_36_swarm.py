@@ -164,8 +164,8 @@ def test_35_peers_that_die_crawl_or_see_nobody_end_by_ssh_and_the_others_do_not_
     assert done.host(alone)["swarmed"] == 0 and done.host(alone)["sent"] >= SIZE
     for host in (dies, crawls):
         came = done.host(host)["swarmed"]
-        # all that came, but for pieces that were not complete
-        assert SIZE // 10 < came < SIZE and done.host(host)["sent"] == SIZE - came
+        # a fifth was there; what was in pieces that were not complete comes again
+        assert SIZE * 3 // 20 < came < SIZE and done.host(host)["sent"] == SIZE - came
     for host in THREE:
         assert done.host(host)["swarmed"] == SIZE
     until(quiet, seconds=15)

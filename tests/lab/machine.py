@@ -12,6 +12,7 @@ from pathlib import Path
 from tests.lab import engine, hardened, hosts, paths
 from tests.lab.fleet import FIRST_PORT, Host, Kind
 from tests.lab.steps import LabError
+from tests.waiting import PATIENCE_S
 
 # as good as --privileged on machines that lack CAP_SYS_RESOURCE themselves; the engine inside
 # needs the cgroups, and systemd its own /run. A parent of their own keeps the word "docker" out of
@@ -27,8 +28,8 @@ OPTIONS = (
 #: file of a control group -> what makes all hosts, with the containers on them, weigh as eight
 #: processes; by default they weigh together as much as a single one that runs beside them
 CPU_WEIGHTS = {"/sys/fs/cgroup/cpu/{}/cpu.shares": 8 * 1024, "/sys/fs/cgroup/{}/cpu.weight": 800}
-#: what the engine says of a port that it has not given back, and seconds that this may take
-PORT_IN_USE, PORT_TIMEOUT_S = "port is already allocated", 30
+#: what the engine says of a port that it has not given back; once that took more than half a minute
+PORT_IN_USE = "port is already allocated"
 BANNER = "echo '*** Authorized users only. All activity is logged. ***'\n"
 
 
@@ -75,7 +76,7 @@ def start(container: str) -> None:
     Raises:
         LabError: it cannot be started, or its port is in use.
     """
-    end = time.monotonic() + PORT_TIMEOUT_S
+    end = time.monotonic() + PATIENCE_S
     while True:
         try:
             engine.docker("start", container)

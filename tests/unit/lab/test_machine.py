@@ -40,6 +40,6 @@ def test_any_other_refusal_and_a_port_that_stays_in_use_are_errors(
         raise LabError(why)
 
     monkeypatch.setattr(engine, "docker", docker)
-    monkeypatch.setattr(machine, "PORT_TIMEOUT_S", -1)
+    monkeypatch.setattr(machine, "PATIENCE_S", -1)
     with pytest.raises(LabError, match=why):
         machine.start("host")

@@ -361,9 +361,14 @@ def test_a_signal_ends_it_with_a_line_and_without_a_trace(host: Host, shell: lis
     assert list_left(host) == []
 
 
-def test_a_check_that_writes_while_its_folder_is_removed_is_not_heard(host: Host) -> None:
+@pytest.mark.parametrize("whose", ["its own", "of a call that was killed"])
+def test_a_check_that_writes_while_its_folder_is_removed_is_not_heard(
+    host: Host, whose: str
+) -> None:
     """As rm meets it: a file came between its list of the folder and the folder's removal."""
     first = host.root / "first"
+    if whose != "its own":
+        (host.root / "verdict.999999999.abcdef").mkdir()
     host.tool(
         "rm",
         f'[ -e {first} ] && exec /bin/rm "$@"\n: > {first}\n'

@@ -59,3 +59,13 @@ def test_a_connection_that_was_lost_between_them_gives_them_again(state: Path) -
     again = begin(state)
     output = again.communicate("one\ntwo\n.\n", timeout=PATIENCE_S)[0]
     assert again.returncode == 0 and output.splitlines() == ["got one, two"]
+
+
+def test_a_sleep_that_knows_no_fractions_is_not_heard(state: Path) -> None:
+    (state / "sleep").write_text(
+        '#!/bin/sh\ncase $1 in *.*) echo "invalid $1" >&2; exit 1 ;; esac\n'
+    )
+    (state / "sleep").chmod(0o755)
+    job = begin(state)
+    output = job.communicate("one\ntwo\n.\n", timeout=PATIENCE_S)[0]
+    assert job.returncode == 0 and output.splitlines() == ["got one, two"]

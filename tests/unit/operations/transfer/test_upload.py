@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 from collections.abc import Collection
+from contextlib import AbstractContextManager
 from pathlib import Path
 from shutil import which
 from types import SimpleNamespace
@@ -18,6 +19,7 @@ from operations.host.events import TransferDone
 from operations.transfer import reuse, ssh_stream
 from operations.transfer.reuse import FoundFile, NeededFile, Search
 from operations.transfer.upload import Upload
+from tests.waiting import PATIENCE_S, until
 
 SIZE = reuse.MIN_BYTES
 
@@ -134,3 +136,64 @@ def test_a_writer_of_many_ranges_ends_at_the_first_that_fails(tmp_path: Path) ->
     assert len(command) < 128 << 10, "one argument of a program is not longer"
     done = subprocess.run(["sh", "-c", command], input=b"x", capture_output=True)
     assert done.returncode == 1 and done.stderr.count(b"\n") == 1
+
+
+class Writer(AbstractContextManager["Writer"]):
+    """The channel of a command that runs here instead of on a host."""
+
+    def __init__(self, command: str) -> None:
+        self.process = subprocess.Popen(["sh", "-c", command], stdin=subprocess.PIPE)
+        self.status_event = SimpleNamespace(
+            wait=lambda _seconds: self.process.wait(PATIENCE_S) == 0
+        )
+
+    def __exit__(self, *_: object) -> None:
+        self.process.wait(PATIENCE_S)
+
+    def sendall(self, block: memoryview) -> None:
+        assert self.process.stdin
+        self.process.stdin.write(block)
+
+    def shutdown_write(self) -> None:
+        assert self.process.stdin
+        self.process.stdin.close()
+
+    def recv_exit_status(self) -> int:
+        return self.process.returncode
+
+
+def test_of_many_ranges_each_comes_to_its_place(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    chunk, size = chunks.CHUNK_BYTES, 10 * chunks.CHUNK_BYTES + 5
+    ranges = [(at * chunk, min((at + 1) * chunk, size)) for at in range(0, 11, 2)]
+    content, part = os.urandom(size), tmp_path / "part"
+    (tmp_path / "file").write_bytes(content)
+    part.write_bytes(bytes(size))
+    commands: list[str] = []
+
+    def open_stream(_host: Any, command: str) -> Writer:
+        commands.append(command)
+        return Writer(command)
+
+    monkeypatch.setattr(ssh_stream, "RANGES_PER_WRITER", 4)
+    monkeypatch.setattr(ssh_stream.connection, "open_stream", open_stream)
+    monkeypatch.setattr(ssh_stream.connection, "is_lost", lambda *_: False)
+    progress = ssh_stream.TransferProgress(size)
+    host: Any = SimpleNamespace(name="a")
+    problem = ssh_stream.write_ranges(host, tmp_path / "file", str(part), ranges, progress)
+    assert problem == [] and len(commands) == 2
+    expected = bytearray(size)
+    for begin, end in ranges:
+        expected[begin:end] = content[begin:end]
+    assert part.read_bytes() == expected
+    assert progress.sent == sum(end - begin for begin, end in ranges)
+
+
+def test_a_writer_whose_input_ends_makes_no_file_that_was_removed(tmp_path: Path) -> None:
+    chunk, part = chunks.CHUNK_BYTES, tmp_path / "part"
+    command = ssh_stream.write_command(str(part), [(0, chunk), (2 * chunk, 3 * chunk)])
+    with subprocess.Popen(["sh", "-c", command], stdin=subprocess.PIPE) as writer:
+        until(part.exists)
+        part.unlink()
+    assert writer.returncode == 1 and not part.exists()
