@@ -200,10 +200,11 @@ def needed_later(request: pytest.FixtureRequest) -> bool:
 
 
 def wait_for_step(host: str, step: str) -> None:
-    """Wait until a step, known by a word of its title, runs on a host."""
-    # what a power cut left has no status either, but no process
+    """Wait until a step, known by a word of its title, runs on a host for the run that holds it."""
+    # what a power cut left has no status either, but no process; and a run that was interrupted may
+    # have left a job that still runs
     running = (
-        'for job in *; do grep -qs "$job/main" "/proc/$(cat "$job/pid")/cmdline" && '
-        'cut -f4 "$job/who"; done'
+        'run=$(cut -f1 ../lock) && for job in *; do [ "$(cut -f1 "$job/who")" = "$run" ] && '
+        'grep -qs "$job/main" "/proc/$(cat "$job/pid")/cmdline" && cut -f4 "$job/who"; done'
     )
     wait_on(host, f"cd /var/lib/mlufleet/jobs && {{ {running}; }} | grep -q {step}")

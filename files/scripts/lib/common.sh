@@ -92,11 +92,19 @@ age() {
   [ $seconds -ge 0 ] || seconds=0
   echo $seconds
 }
-uptime() { cut -d. -f1 /proc/uptime; }  # seconds, unaffected by changes of the clock
-# JOB: succeed if it is 20 s past its limit, when SIGKILL was sent long ago
-overdue() { [ "$(uptime)" -gt $(($(cat "$1/deadline") + 20)) ]; }
+uptime() { IFS=. read -r up _ < /proc/uptime; echo "$up"; }  # seconds, unaffected by changes of the clock
+# the next two are asked again and again while a job runs: they start one program between them
+overdue() {
+  # JOB: succeed if it is 20 s past its limit, when SIGKILL was sent long ago
+  deadline=''
+  IFS= read -r deadline 2>/dev/null < "$1/deadline"
+  [ -n "$deadline" ] && [ "$(uptime)" -gt $((deadline + 20)) ]
+}
 alive() {
   # JOB: succeed if its process still runs, in this boot
-  [ ! -f "$1/status" ] && [ "$(cat "$1/boot" 2>/dev/null)" = "$(booted)" ] &&
-    grep -qs "$1/main" "/proc/$(cat "$1/pid" 2>/dev/null || echo none)/cmdline"
+  its_boot='' its_pid=''
+  IFS= read -r its_boot 2>/dev/null < "$1/boot"
+  IFS= read -r its_pid 2>/dev/null < "$1/pid"
+  [ ! -f "$1/status" ] && [ "$its_boot" = "$(booted)" ] &&
+    grep -qs "$1/main" "/proc/${its_pid:-none}/cmdline"
 }
