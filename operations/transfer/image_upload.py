@@ -101,9 +101,7 @@ class LayerArchives:
         waiting.add(host.name)
         try:
             with self._slot:
-                path, found = run_in_thread(
-                    lambda: layer_archive.write_archive(local, sha, index, present)
-                )
+                path, found = run_in_thread(layer_archive.write_archive, local, sha, index, present)
             for name in waiting:  # before the first of them decides about a swarm
                 swarms(host).register_demand(name, [found])
         finally:

@@ -21,6 +21,7 @@ from operations import verdict
 from operations.host.scripts import script_text
 from tests.unit.conftest import DRIVEN, probe
 from tests.unit.mlufleet.watch import looks
+from tests.unit.shells import POSIX_SHELLS
 from tests.waiting import PATIENCE_S, until
 
 CARDS = ("0000:39:00.0", "0000:3a:00.0")
@@ -32,10 +33,6 @@ LIMITS = "LIMIT_CS=170 CHECK_S=1.6 DOCKER_S=1.2"
 PATIENT = "LIMIT_CS=3000 CHECK_S=29 DOCKER_S=28"
 #: a release whose model is only asked, and one that is served
 PLAIN, SERVED = "light:a:light:", "serving:b:poem:0=4650,1=4651"
-#: shells of hosts: dash, bash as sh, busybox where there is one
-SHELLS = [
-    words for words in (["dash"], ["bash", "--posix"], ["busybox", "sh"]) if shutil.which(words[0])
-]
 
 
 class Host:
@@ -143,7 +140,7 @@ def host(tmp_path: Path) -> Host:
     return Host(tmp_path)
 
 
-@pytest.mark.parametrize("shell", SHELLS, ids=" ".join)
+@pytest.mark.parametrize("shell", POSIX_SHELLS, ids=" ".join)
 def test_a_host_that_is_right_is_ready_in_every_shell(host: Host, shell: list[str]) -> None:
     host.place(releases=f"{PLAIN} {SERVED}")
     assert host.ask(shell) == (READY, "ready")
@@ -336,7 +333,7 @@ def list_left(host: Host) -> list[str]:
     ]
 
 
-@pytest.mark.parametrize("shell", SHELLS, ids=" ".join)
+@pytest.mark.parametrize("shell", POSIX_SHELLS, ids=" ".join)
 def test_a_signal_ends_it_with_a_line_and_without_a_trace(host: Host, shell: list[str]) -> None:
     host.tool("docker", "exec sleep 60")
     for number in (signal.SIGTERM, signal.SIGKILL):
@@ -398,7 +395,7 @@ def test_it_finds_room_for_its_files_or_says_that_there_is_none(host: Host, room
     assert list_left(host) == [] and os.listdir(host.root / "tmp") in ([], ["room"])
 
 
-@pytest.mark.parametrize("shell", SHELLS, ids=" ".join)
+@pytest.mark.parametrize("shell", POSIX_SHELLS, ids=" ".join)
 def test_what_a_check_could_not_write_is_never_taken_for_nothing(
     host: Host, shell: list[str]
 ) -> None:

@@ -7,7 +7,6 @@ import subprocess
 from collections.abc import Collection
 from contextlib import AbstractContextManager
 from pathlib import Path
-from shutil import which
 from types import SimpleNamespace
 from typing import Any
 
@@ -19,6 +18,7 @@ from operations.host.events import TransferDone
 from operations.transfer import reuse, ssh_stream
 from operations.transfer.reuse import FoundFile, NeededFile, Search
 from operations.transfer.upload import Upload
+from tests.unit.shells import POSIX_SHELLS
 from tests.waiting import PATIENCE_S, until
 
 SIZE = reuse.MIN_BYTES
@@ -102,10 +102,7 @@ def test_for_little_nobody_is_searched(transfer: Transfer) -> None:
     assert "search" not in transfer.did and not transfer.events
 
 
-SHELLS = [words for words in (["dash"], ["bash", "--posix"], ["busybox", "sh"]) if which(words[0])]
-
-
-@pytest.mark.parametrize("shell", SHELLS, ids=" ".join)
+@pytest.mark.parametrize("shell", POSIX_SHELLS, ids=" ".join)
 def test_a_writer_fills_the_ranges_and_leaves_what_is_between_them(
     shell: list[str], tmp_path: Path
 ) -> None:
